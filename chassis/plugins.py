@@ -1,0 +1,54 @@
+"""Plug-in folders: one file per thing, found by listing the folder.
+
+A decorator marks a class with the name under which configuration knows it; `load` imports every module of a
+package and returns the marked classes. There is no registry to edit and no entry point to declare.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from types import ModuleType
+from typing import TypeVar
+
+Plugin = TypeVar("Plugin")
+
+_MARK = "__nightshift_plugin__"
+
+
+def plugin(kind: str, name: str) -> Callable[[type[Plugin]], type[Plugin]]:
+    """Mark a class as the plug-in *name* of *kind* ("collector", "notifier", ...)."""
+
+    def mark(cls: type[Plugin]) -> type[Plugin]:
+        setattr(cls, _MARK, (kind, name))
+        return cls
+
+    return mark
+
+
+def name_of(cls: type[object]) -> str:
+    """The name that a plug-in class was marked with."""
+    name: str = getattr(cls, _MARK)[1]
+    return name
+
+
+def load(package: ModuleType, kind: str) -> dict[str, type[object]]:
+    """Every plug-in of *kind* defined in the modules directly below *package*, by name, sorted.
+
+    Raises:
+        ValueError: two modules claim one name.
+    """
+    found: dict[str, type[object]] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        for cls in _marked(module, kind):
+            name = name_of(cls)
+            if name in found:
+                raise ValueError(f"{kind} {name!r} is defined by {found[name].__module__} and {module.__name__}")
+            found[name] = cls
+    return dict(sorted(found.items()))
+
+
+def _marked(module: ModuleType, kind: str) -> list[type[object]]:
+    classes = [member for member in vars(module).values() if isinstance(member, type)]
+    own = [cls for cls in classes if cls.__module__ == module.__name__]
+    return [cls for cls in own if getattr(cls, _MARK, ("", ""))[0] == kind]
