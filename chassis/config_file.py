@@ -22,7 +22,7 @@ MAX_NODES = 200_000
 MAX_DEPTH = 64
 
 
-class ConfigInvalid(Exception):  # noqa: N818 -- named for the state, as the packages' own errors are
+class ConfigInvalid(Exception):
     """A configuration that cannot be used; the message names file, path in it, value and remedy."""
 
 
@@ -31,7 +31,7 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(None, None, "aliases (*name) are not supported", event.start_mark)
         node: yaml.Node | None = super().compose_node(parent, index)
         return node

@@ -31,7 +31,7 @@ CHANNEL_TIMEOUT_SECONDS = 60
 DRAIN_SECONDS = 10.0
 
 
-class AddressUnusable(Exception):  # noqa: N818 -- named for the state
+class AddressUnusable(Exception):
     """A listen address that cannot be parsed or bound; the message says which and why."""
 
 
