@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.relocate import relocate
+
 _log = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "NIGHTSHIFT_CACHE"
@@ -243,6 +245,7 @@ def _download_and_unpack(package: str, suite: str | None, target: Path) -> None:
         archive = _download(package, suite, work, target.parent / ".apt")
         tree = work / "tree"
         _run(["dpkg-deb", "-x", str(archive), str(tree)], work, {})
+        relocate(tree)
         tree.rename(target)
     _log.info("unpacked package %s into %s", package, target)
 
