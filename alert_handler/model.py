@@ -66,13 +66,29 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Alert(Model, frozen=True, kw_only=True):
-    """One alert of a notification, whoever sent it."""
+    """One alert of a notification, whoever sent it. `identity` is taken before over-long labels are cut."""
 
+    identity: str
     status: AlertStatus
     labels: Labels
     annotations: Labels = {}
     starts_at: float
     generator_url: str = ""
+
+
+class Poison(Model, frozen=True, kw_only=True):
+    """One alert of a notification that could not be understood; it never blocks the others."""
+
+    error: str
+    sample: bytes
+
+
+class Notification(Model, frozen=True, kw_only=True):
+    """One webhook body. `truncated` counts the alerts that its sender left out."""
+
+    alerts: tuple[Alert, ...]
+    poison: tuple[Poison, ...] = ()
+    truncated: int = 0
 
 
 class Incident(Model, frozen=True, kw_only=True):
@@ -258,7 +274,19 @@ class Note(Model, frozen=True, kw_only=True):
     text: str
 
 
-class Case(Model, frozen=True, kw_only=True):
+class Findings(Model, frozen=True, kw_only=True):
+    """What the stages have found out and done so far; kept as JSON beside the incident."""
+
+    triage: Triage | None = None
+    diagnosis: Diagnosis | None = None
+    decision: Decision | None = None
+    attempt: Attempt | None = None
+    verification: Verification | None = None
+    verdict: Verdict | None = None
+    lesson: str = ""
+
+
+class Case(Findings, frozen=True, kw_only=True):
     """An incident on its way through the stages: what is known so far, and where it goes next.
 
     `stage` is the stage to run next (None: nothing to do), not before `due_at`. `note` and `messages` are what the
@@ -268,12 +296,10 @@ class Case(Model, frozen=True, kw_only=True):
     incident: Incident
     stage: str | None = "triage"
     due_at: float = 0.0
-    triage: Triage | None = None
-    diagnosis: Diagnosis | None = None
-    decision: Decision | None = None
-    attempt: Attempt | None = None
-    verification: Verification | None = None
-    verdict: Verdict | None = None
-    lesson: str = ""
     note: Note | None = None
     messages: tuple[Message, ...] = ()
+
+    @property
+    def findings(self) -> Findings:
+        """The case without its incident and its next stage."""
+        return Findings(**{name: getattr(self, name) for name in Findings.__struct_fields__})

@@ -1,0 +1,221 @@
+"""SQLite as the store: WAL with synchronous FULL, so that a commit has reached the disk (ADR 0001).
+
+One writer at a time: threads of this process take turns at a lock, which costs less than SQLite's own back-off;
+another process that writes (a backup, a person's shell) is waited for. One handler per file: a second one is refused.
+"""
+
+import fcntl
+import os
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from alert_handler.errors import ConfigInvalid, StoreUnavailable
+
+#: Raised with every change of schema.sql; `_migrate` brings an older file up to it.
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_SECONDS = 5.0
+PREFIX = "sqlite:///"
+
+Row = sqlite3.Row
+Params = Mapping[str, object]
+
+
+class Transaction:
+    """Named queries inside one commit."""
+
+    def __init__(self, connection: sqlite3.Connection, queries: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._queries = queries
+
+    def run(self, name: str, params: Params | None = None) -> int:
+        """Run the statement *name*; the number of rows that it changed."""
+        return self._connection.execute(self._queries[name], params or {}).rowcount
+
+    def add(self, name: str, params: Params) -> int:
+        """Run the INSERT *name*; the new row's id."""
+        return self._connection.execute(self._queries[name], params).lastrowid or 0
+
+    def many(self, name: str, rows: list[Params]) -> None:
+        """Run the statement *name* once for each of *rows*."""
+        self._connection.executemany(self._queries[name], rows)
+
+    def all(self, name: str, params: Params | None = None) -> list[Row]:
+        """The rows that the query *name* gives."""
+        return self._connection.execute(self._queries[name], params or {}).fetchall()
+
+    def one(self, name: str, params: Params | None = None) -> Row | None:
+        """The first row that the query *name* gives, or None."""
+        rows = self.all(name, params)
+        return rows[0] if rows else None
+
+
+class Database:
+    """The database file, opened by this process alone.
+
+    Raises:
+        ConfigInvalid: the path cannot be used, or another handler has it.
+        StoreUnavailable: the file cannot be opened as a database of this version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._queries = load_queries()
+        self._local = threading.local()
+        self._turn = threading.Lock()
+        self._writable = True
+        self._lock = _lock(path)
+        try:
+            with self.write() as tx:
+                _migrate(self._connection(), tx)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    @property
+    def writable(self) -> bool:
+        """Whether the last write succeeded."""
+        return self._writable
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that is committed and synced at the end, or rolled back by any exception.
+
+        Raises:
+            StoreUnavailable: SQLite cannot write (disk full, locked, corrupt).
+            sqlite3.IntegrityError: a unique index refused; the caller knows what that means.
+        """
+        with self._turn:
+            try:
+                connection = self._connection()
+                connection.execute("BEGIN IMMEDIATE")
+                with _rolled_back(connection):
+                    yield Transaction(connection, self._queries)
+                    connection.execute("COMMIT")
+                self._writable = True
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.Error as error:
+                self._writable = False
+                raise StoreUnavailable(f"store {self.path}: cannot write: {error}") from error
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A consistent view of what is committed.
+
+        Raises:
+            StoreUnavailable: SQLite cannot read.
+        """
+        try:
+            connection = self._connection()
+            connection.execute("BEGIN")
+            try:
+                yield Transaction(connection, self._queries)
+            finally:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"store {self.path}: cannot read: {error}") from error
+
+    def probe(self) -> bool:
+        """Try a write, to learn whether the store works again; the answer is also in `writable`."""
+        try:
+            with self.write() as tx:
+                tx.run("probe")
+        except StoreUnavailable:
+            return False
+        return True
+
+    def size_bytes(self) -> int:
+        """Bytes on disk: the database, its log and index."""
+        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def close(self) -> None:
+        """Let go of the file; other threads' connections close with their threads."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+        os.close(self._lock)
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = _connect(self.path)
+            self._local.connection = connection
+        return connection
+
+
+@contextmanager
+def _rolled_back(connection: sqlite3.Connection) -> Iterator[None]:
+    """Undo an open transaction when the block raises."""
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA cache_size = -512")  # KiB; every thread has its own
+    return connection
+
+
+def _lock(path: Path) -> int:
+    """An exclusive lock beside the database, held while the process lives and inherited by no child."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigInvalid(f"store_url: {path}: {error.strerror}; choose a folder that can be written") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        problem = "is used by another alert handler; stop it, or give this one a store_url of its own"
+        raise ConfigInvalid(f"store_url: {path} {problem}") from error
+    return descriptor
+
+
+def _migrate(connection: sqlite3.Connection, _tx: Transaction) -> None:
+    """Create the tables of an empty file; refuse a file of a newer version."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == SCHEMA_VERSION:
+        return
+    if version > SCHEMA_VERSION:
+        raise StoreUnavailable(
+            f"the store was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION}): upgrade"
+        )
+    for statement in _statements(_sql("schema.sql")):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def load_queries() -> dict[str, str]:
+    """The statements of queries.sql by name."""
+    parts = re.split(r"^-- name: (\w+)$", _sql("queries.sql"), flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _sql(name: str) -> str:
+    return resources.files("alert_handler.store").joinpath(name).read_text(encoding="utf-8")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of *script*, complete ones in order (executescript would commit first)."""
+    pending = ""
+    for line in script.splitlines():
+        pending += line + "\n"
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""

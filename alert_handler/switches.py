@@ -1,0 +1,64 @@
+"""The switches that people throw at night: three flags and a kill-switch file, read anew at every question.
+
+A flag comes from the switches file (lines of `NAME=value`, as systemd's EnvironmentFile) or else from the
+environment; it is on unless it says false, 0, no or off. A file that exists but cannot be read switches off: the safe
+side. Nothing is cached, so a change counts at the next decision.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+MONITORING = "AUTONOMOUS_MONITORING_ENABLED"
+REMEDIATION = "AUTO_REMEDIATION_ENABLED"
+PAM = "PAM_INTEGRATION_ENABLED"
+NAMES = (MONITORING, REMEDIATION, PAM)
+
+_OFF = frozenset({"false", "0", "no", "off"})
+
+
+class SwitchState(msgspec.Struct, frozen=True):
+    """How the switches stand now; `killed` stops every new action."""
+
+    monitoring: bool = True
+    remediation: bool = True
+    pam: bool = True
+    killed: bool = False
+
+
+class Switches:
+    """Reads the switches; *file* and *kill_file* may be None."""
+
+    def __init__(self, file: Path | None, kill_file: Path | None, environment: Mapping[str, str] = os.environ) -> None:
+        self._file = file
+        self._kill_file = kill_file
+        self._environment = environment
+
+    def read(self) -> SwitchState:
+        """How the switches stand now."""
+        values = {name: self._environment.get(name, "") for name in NAMES} | self._from_file()
+        on = {name: value.strip().strip("\"'").lower() not in _OFF for name, value in values.items()}
+        killed = self._kill_file is not None and _may_exist(self._kill_file)
+        return SwitchState(on[MONITORING], on[REMEDIATION], on[PAM], killed)
+
+    def _from_file(self) -> dict[str, str]:
+        if self._file is None:
+            return {}
+        try:
+            lines = self._file.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError):
+            return dict.fromkeys((MONITORING, REMEDIATION), "off")
+        pairs = (line.partition("=") for line in lines)
+        return {name.strip(): value for name, _, value in pairs if name.strip() in NAMES}
+
+
+def _may_exist(path: Path) -> bool:
+    """Whether *path* exists, or cannot be looked at."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
