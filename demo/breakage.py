@@ -77,7 +77,7 @@ class Breakage:
     def kill_worker(self) -> str:
         """Kills the worker with SIGKILL; its pid file stays behind, as after a crash."""
         pid = self.vitals.worker_pid()
-        if pid is None or b"demo.worker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if pid is None or b"worker.py" not in Path(f"/proc/{pid}/cmdline").read_bytes():
             return "the worker does not run"
         os.kill(pid, signal.SIGKILL)
         return f"killed worker {pid}"

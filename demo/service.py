@@ -32,6 +32,7 @@ DEFAULT_ADDRESS = "127.0.0.1:19180"
 # A page in a browser cannot send this header to another origin unasked, so it cannot break anything.
 BREAK_HEADER = "X-Demo-Break"
 PAGES: Mapping[str, str] = {"/": "the shop", "/products": "three products", "/cart": "an empty cart"}
+WORKER = str(Path(__file__).resolve().with_name("worker.py"))
 REQUEST_TIMEOUT_SECONDS = 30.0
 
 
@@ -144,7 +145,7 @@ def serve(place: Place, address: tuple[str, int], visitors_per_second: float) ->
     with place.access_log.open("a", encoding="utf-8") as log, Server(address, Answer) as server:
         Answer.shop = Shop(vitals, Breakage(vitals), log)
         if vitals.worker_pid() is None:
-            start = [sys.executable, "-m", "demo.worker", "--detach", "--pid-file", str(place.pid_file)]
+            start = [sys.executable, "-I", WORKER, "--detach", "--pid-file", str(place.pid_file)]
             subprocess.run(start, check=True)
         signals = {signal.SIGTERM, signal.SIGINT}
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
