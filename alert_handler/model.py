@@ -49,6 +49,7 @@ class Risk(StrEnum):
 
 Labels = dict[str, str]
 AlertStatus = Literal["firing", "resolved"]
+MessageKind = Literal["action", "verdict", "recommendation", "escalation", "resolved", "watchdog"]
 
 
 def identity(labels: Labels) -> str:
@@ -151,6 +152,7 @@ class Plan(Model, frozen=True, kw_only=True):
     target: str
     summary: str
     steps: tuple[str, ...] = ()
+    risk: Risk = Risk.SAFE
     payload: msgspec.Raw = msgspec.Raw(b"null")
     digest: str = ""
 
@@ -257,7 +259,7 @@ class Message(Model, frozen=True, kw_only=True):
     """One thing to tell people. `key` is unique per channel, so a repeated stage tells it once."""
 
     key: str
-    kind: Literal["action", "verdict", "recommendation", "escalation", "resolved", "watchdog"]
+    kind: MessageKind
     severity: Severity
     title: str
     text: str

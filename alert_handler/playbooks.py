@@ -88,7 +88,7 @@ def parse_matcher(text: str) -> tuple[str, str, str]:
 
 
 def _unescape(match: re.Match[str]) -> str:
-    """`\\"` and `\\\\` stand for themselves, `\\n` for a new line; any other backslash stays (it is the regex's)."""
+    """A backslash escapes a quote, itself and n (new line); any other one stays: it is the regular expression's."""
     character = match.group(1)
     return {"n": "\n", '"': '"', "\\": "\\"}.get(character, match.group(0))
 

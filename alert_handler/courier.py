@@ -1,0 +1,98 @@
+"""Couriers: one thread a channel carries messages from the outbox, in order, for as long as it takes.
+
+A channel that is down delays its own messages and nothing else. Between delivery and its note the process can die, so
+a message may arrive twice; none is lost.
+"""
+
+import logging
+
+from alert_handler.clock import Clock
+from alert_handler.errors import DeliveryError
+from alert_handler.metrics import Metrics
+from alert_handler.model import Message, Severity
+from alert_handler.notifier import Notifier
+from alert_handler.store.outbox import Outbox, Pending
+from alert_handler.switches import Switches
+from chassis.logs import event
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_SECONDS = 1.0
+#: A channel that comes back drains within a minute of being looked at again.
+LAST_RETRY_SECONDS = 30.0
+IDLE_SECONDS = 1.0
+_ORDER = tuple(Severity)
+
+
+class Courier:
+    """Delivers the messages of one channel; *switched* channels wait while the PAM switch is off."""
+
+    def __init__(self, channel: str, notifier: Notifier, outbox: Outbox, metrics: Metrics, clock: Clock) -> None:
+        self.channel = channel
+        self._notifier = notifier
+        self._outbox = outbox
+        self._metrics = metrics
+        self._clock = clock
+        self.min_severity = Severity.LOW
+        self.switches: Switches | None = None
+
+    def turn(self) -> float:
+        """Try the oldest message once; seconds until it makes sense to try again.
+
+        Raises:
+            StoreUnavailable: the store does not work.
+        """
+        if self.switches is not None and not self.switches.read().pam:
+            return IDLE_SECONDS
+        pending = self._outbox.head(self.channel)
+        if pending is None:
+            return IDLE_SECONDS
+        wait = pending.next_try_at - self._clock()
+        if wait > 0:
+            return min(wait, IDLE_SECONDS)
+        self._deliver(pending)
+        return 0.0
+
+    def _deliver(self, pending: Pending) -> None:
+        if _ORDER.index(pending.message.severity) > _ORDER.index(self.min_severity):
+            self._outbox.sent(pending, self._clock())
+            return
+        self._metrics.deliveries.labels(self.channel).inc()
+        try:
+            self._notifier.deliver(pending.message)
+        except DeliveryError as error:
+            self._failed(pending, error)
+            return
+        now = self._clock()
+        self._metrics.delivery_delay.labels(self.channel).observe(max(0.0, now - pending.created_at))
+        self._outbox.sent(pending, now)
+
+    def _failed(self, pending: Pending, error: DeliveryError) -> None:
+        self._metrics.delivery_failures.labels(self.channel).inc()
+        retry_at = self._clock() + backoff(pending.tries) if error.retryable else None
+        self._outbox.failed(pending, str(error), retry_at)
+        event(
+            log,
+            logging.ERROR,
+            f"❌ Failed to notify {self.channel}: {error}",
+            message=pending.message.key,
+            tries=pending.tries + 1,
+            again=bool(retry_at),
+        )
+
+
+def backoff(tries: int) -> float:
+    """Seconds to wait after *tries* failures: 1, 2, 4 ... 30."""
+    return min(FIRST_RETRY_SECONDS * 2.0 ** min(tries, 10), LAST_RETRY_SECONDS)
+
+
+def watchdog_message(silent_for: float, at: float, last: float) -> Message:
+    """What people are told when the always-firing alert is not heard any more."""
+    return Message(
+        key=f"watchdog/{last:.0f}",
+        kind="watchdog",
+        severity=Severity.CRITICAL,
+        title="No alert can reach Nightshift: the watchdog alert is silent",
+        text=f"not heard for {silent_for:.0f} s; look at Prometheus, Alertmanager and the route between them",
+        at=at,
+    )

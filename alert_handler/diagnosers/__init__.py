@@ -1,0 +1,1 @@
+"""Diagnosers: one file per kind of evidence."""

@@ -1,0 +1,107 @@
+"""Stage verify: is it fixed? The answer comes from Prometheus, is one of three, and takes its time.
+
+`judge` is pure. It never looks before one full scrape and evaluation after the action; healthy must hold for a while;
+no data is neither good nor bad; and that the alert was resolved is not asked at all, because killing the exporter
+resolves it too.
+"""
+
+import logging
+from typing import Literal
+
+from alert_handler.clock import Clock
+from alert_handler.errors import PrometheusRejected, PrometheusUnavailable, RemediationRefused
+from alert_handler.model import Attempt, Case, Labels, Note, Verdict, Verification
+from alert_handler.playbooks import Playbook, Verify, fill
+from alert_handler.prometheus_api import PrometheusApi
+from chassis.logs import event
+
+log = logging.getLogger(__name__)
+
+Observation = Literal["healthy", "unhealthy", "no_data"]
+#: How often to look while verifying.
+LOOK_SECONDS = 2.0
+_SHOWN = 3
+
+
+class Conditions:
+    """Asks Prometheus whether a playbook's fault is there."""
+
+    def __init__(self, prometheus: PrometheusApi) -> None:
+        self._prometheus = prometheus
+
+    def look(self, verify: Verify, labels: Labels) -> tuple[Observation, str]:
+        """What Prometheus shows now, and in words; an unreachable Prometheus shows no data."""
+        try:
+            samples = self._prometheus.query(fill(verify.query, labels))
+        except (PrometheusUnavailable, PrometheusRejected, RemediationRefused) as error:
+            event(log, logging.WARNING, "the condition cannot be checked", error=error, query=verify.query)
+            return "no_data", str(error)
+        if not samples:
+            return "no_data", "Prometheus has no such series now"
+        values = ", ".join(f"{sample.value:.6g}" for sample in samples[:_SHOWN])
+        healthy = all(verify.is_healthy(sample.value) for sample in samples)
+        return ("healthy" if healthy else "unhealthy"), f"{values} (healthy: {verify.healthy})"
+
+
+def begin(attempt: Attempt, verify: Verify, settle_seconds: float, now: float) -> Verification:
+    """A verification of *attempt*: when to look first, and until when."""
+    ended = attempt.finished_at or now
+    return Verification(not_before=ended + settle_seconds, until=ended + settle_seconds + verify.within_seconds)
+
+
+def observe(verification: Verification, seen: Observation, text: str, now: float) -> Verification:
+    """The verification with one more look."""
+    since = verification.healthy_since if verification.healthy_since is not None else now
+    return verification.evolve(last=seen, text=text, healthy_since=since if seen == "healthy" else None)
+
+
+def judge(verification: Verification, verify: Verify, now: float) -> Verdict | None:
+    """The verdict, or None while it is too early to tell."""
+    since = verification.healthy_since
+    if since is not None and now - since >= verify.hold_seconds:
+        return Verdict(value="fixed", text=f"healthy for {now - since:.0f} s: {verification.text}", at=now)
+    if since is not None or now < verification.until:
+        return None
+    if verification.last == "unhealthy":
+        return Verdict(value="not_fixed", text=f"still there: {verification.text}", at=now)
+    return Verdict(value="inconclusive", text=f"nothing to see: {verification.text}", at=now)
+
+
+class VerifyStage:
+    """Looks again and again until there is a verdict; what was seen survives a restart."""
+
+    def __init__(
+        self, conditions: Conditions, playbooks: tuple[Playbook, ...], settle_seconds: float, clock: Clock
+    ) -> None:
+        self._conditions = conditions
+        self._playbooks = {playbook.name: playbook for playbook in playbooks}
+        self._settle = settle_seconds
+        self._clock = clock
+
+    def __call__(self, case: Case) -> Case:
+        """The case with one more look, and with a verdict when there is one."""
+        now = self._clock()
+        if case.attempt is None:
+            return case.evolve(stage="notify", note=Note(outcome="skipped", text="nothing was done"))
+        playbook = self._playbooks.get(case.attempt.playbook)
+        if playbook is None:
+            text = f"playbook {case.attempt.playbook} is no longer configured"
+            return self._settled(case, Verdict(value="inconclusive", text=text, at=now))
+        if case.verification is None:
+            verification = begin(case.attempt, playbook.verify, self._settle, now)
+            return case.evolve(stage="verify", due_at=verification.not_before, verification=verification)
+        return self._look(case, case.verification, playbook.verify)
+
+    def _look(self, case: Case, verification: Verification, verify: Verify) -> Case:
+        seen, text = self._conditions.look(verify, case.incident.labels)
+        now = self._clock()
+        verification = observe(verification, seen, text, now)
+        verdict = judge(verification, verify, now)
+        if verdict is None:
+            return case.evolve(stage="verify", due_at=now + LOOK_SECONDS, verification=verification)
+        return self._settled(case.evolve(verification=verification), verdict)
+
+    def _settled(self, case: Case, verdict: Verdict) -> Case:
+        attempt = case.attempt and case.attempt.evolve(verdict=verdict.value, verified_at=verdict.at)
+        note = Note(outcome=verdict.value, text=verdict.text)
+        return case.evolve(verdict=verdict, attempt=attempt, note=note)
