@@ -1,0 +1,85 @@
+"""Command line of the exporter: `serve` (the default), `once`, `describe`, `check-config`."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from chassis import flags, logs
+from chassis.server import AddressUnusable, Server, until_stopped
+from exporter import catalogue, config
+from exporter.app import Exporter
+from exporter.errors import ExporterError
+from exporter.exposition import TEXT
+from exporter.web import DEFAULT_TIMEOUT_SECONDS, Application
+
+PORT = 19100
+VERBS = ("serve", "once", "describe", "check-config")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; 0 when it did its work, 2 when its input is bad (one line on standard error says why)."""
+    options = _parser().parse_args(arguments)
+    logs.configure(options.log_level, options.log_format)
+    verb = "check-config" if options.config_check else options.verb
+    try:
+        _RUN[verb](options)
+    except (ExporterError, AddressUnusable, OSError) as error:
+        print(f"nightshift-exporter: {error}", file=sys.stderr)  # noqa: T201 -- a command line's answer
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nightshift-exporter", description=__doc__)
+    parser.add_argument("verb", nargs="?", choices=VERBS, default="serve", help="(default: serve)")
+    flags.add(parser, config=config.DEFAULT_PATH, port=PORT)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="once: write there, atomically, not to stdout")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="describe: (default: text)")
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> None:
+    exporter = _exporter(options)
+    with Server(Application(exporter), flags.addresses(options.listen, PORT), threads=4):
+        until_stopped(exporter.reload)
+    exporter.close()
+
+
+def _once(options: argparse.Namespace) -> None:
+    exporter = _exporter(options)
+    exposition = exporter.exposition(DEFAULT_TIMEOUT_SECONDS, TEXT)
+    exporter.close()
+    if options.output is None:
+        sys.stdout.buffer.write(exposition)
+    else:
+        write_atomically(options.output, exposition)
+
+
+def _describe(options: argparse.Namespace) -> None:
+    found = catalogue.entries(config.known_collectors())
+    print(catalogue.as_json(found) if options.format == "json" else catalogue.as_table(found))  # noqa: T201
+
+
+def _check_config(options: argparse.Namespace) -> None:
+    path = flags.config_path(options.config_file, config.DEFAULT_PATH)
+    names = ", ".join(config.load(path, config.known_collectors()).collectors)
+    print(f"{path or 'built-in defaults'}: valid; collectors: {names or 'none'}")  # noqa: T201
+
+
+def _exporter(options: argparse.Namespace) -> Exporter:
+    return Exporter(flags.config_path(options.config_file, config.DEFAULT_PATH), config.known_collectors())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace *path* by a file with *content*; a reader sees the old or the new one, never half of it."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(content)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+_RUN = {"serve": _serve, "once": _once, "describe": _describe, "check-config": _check_config}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The exporter as an object: configuration -> collectors -> registry, and the reload that keeps the old ones."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from chassis.logs import event
+from exporter import config
+from exporter.collector import Collector, CollectorConfig, build
+from exporter.errors import ExporterError
+from exporter.exposition import Format, render
+from exporter.registry import Registry
+from exporter.self_metrics import SelfMetrics
+
+log = logging.getLogger(__name__)
+
+
+class Exporter:
+    """The running collectors of one configuration file (*path*; None for the defaults).
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+
+    def __init__(
+        self, path: Path | None, known: Mapping[str, type[Collector]], wall: Callable[[], float] = time.time
+    ) -> None:
+        self._path = path
+        self._known = known
+        self._lock = threading.Lock()
+        self._running: dict[str, CollectorConfig] = {}
+        self._registry = Registry()
+        self.about = SelfMetrics(wall)
+        self._load()
+
+    @property
+    def running(self) -> list[str]:
+        """The names of the collectors that run."""
+        return list(self._running)
+
+    def exposition(self, seconds: float, form: Format) -> bytes:
+        """What all collectors have to say within *seconds*, and the exporter of itself, as text in *form*."""
+        return render([*self._registry.scrape(seconds), *self.about.collect()], form)
+
+    def reload(self) -> str:
+        """Load the configuration again; the reason why the old one stays, empty where the new one is in use."""
+        try:
+            self._load()
+        except ExporterError as error:
+            self.about.reloaded(successful=False)
+            event(log, logging.ERROR, f"reload failed, the old configuration stays: {error}")
+            return str(error)
+        event(log, logging.INFO, "configuration loaded", collectors=",".join(self.running))
+        return ""
+
+    def close(self) -> None:
+        """End every collector."""
+        self._registry.close()
+
+    def _load(self) -> None:
+        """Start what the configuration adds or changes, keep what it leaves alone, end the rest."""
+        with self._lock:
+            wanted = dict(config.load(self._path, self._known).collectors)
+            keep = {name for name, section in wanted.items() if self._running.get(name) == section}
+            new = self._build({name: section for name, section in wanted.items() if name not in keep})
+            self._registry.replace(keep, new)
+            self._running = wanted
+        self.about.reloaded(successful=True)
+
+    def _build(self, sections: Mapping[str, CollectorConfig]) -> dict[str, Collector]:
+        """A collector for each section; if one cannot be built, those before it are closed again."""
+        built: dict[str, Collector] = {}
+        try:
+            for name, section in sections.items():
+                built[name] = build(self._known[name], section)
+        except ExporterError:
+            for collector in built.values():
+                collector.close()
+            raise
+        return built

@@ -1,0 +1,70 @@
+"""What a collector is: a class in a file of its own below `exporter/collectors/`, marked with `@collector("name")`.
+
+    class Config(CollectorConfig, frozen=True): ...     its keys below `collectors: name:` of the configuration
+
+    @collector("queues")
+    class Queues:
+        config = Config
+        metrics = (DEPTH,)                              every metric that it may yield
+        def __init__(self, config: Config) -> None: ...
+        def collect(self) -> Iterable[Family]: ...
+        def close(self) -> None: ...
+
+`docs/howto/add-a-collector.md` goes through one.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Protocol, TypeVar, cast
+
+import msgspec
+
+from chassis import plugins
+from exporter.families import Family, Metric
+
+KIND = "collector"
+
+
+class CollectorConfig(msgspec.Struct, frozen=True):
+    """What every collector's configuration has.
+
+    Attributes:
+        enabled: false switches the collector off and keeps its configuration.
+    """
+
+    enabled: bool = True
+
+
+class Collector(Protocol):
+    """Turns a source into families. Each runs in one thread of its own, one `collect` at a time."""
+
+    config: ClassVar[type[CollectorConfig]]
+    metrics: ClassVar[tuple[Metric, ...]]
+
+    def collect(self) -> Iterable[Family]:
+        """The samples of this moment; nothing to report is an empty answer.
+
+        Raises:
+            CollectorError: the source cannot be read; any other exception is reported as a fault of the collector.
+        """
+
+    def close(self) -> None:
+        """Give back descriptors and threads; `collect` is not called again."""
+
+
+CollectorFactory = Callable[[CollectorConfig], Collector]
+Marked = TypeVar("Marked")
+
+
+def collector(name: str) -> Callable[[type[Marked]], type[Marked]]:
+    """Mark a class as the collector that configuration and meta-metrics call *name*."""
+    return plugins.plugin(KIND, name)
+
+
+def runs_unconfigured(cls: type[Collector]) -> bool:
+    """Whether the collector measures something without a word in the configuration file."""
+    return bool(getattr(cls, "runs_unconfigured", False))
+
+
+def build(cls: type[Collector], config: CollectorConfig) -> Collector:
+    """A collector of class *cls* with its configuration."""
+    return cast("CollectorFactory", cls)(config)

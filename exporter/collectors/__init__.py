@@ -1,0 +1,1 @@
+"""One file per collector; a file put here is found by listing the folder."""

@@ -1,0 +1,334 @@
+"""The machine's resources: processors, memory, file systems, disks, network, load, pressure, file handles.
+
+Everything is read at the scrape, through kept descriptors; only the mount table is kept for ten seconds. A host
+that runs node_exporter as well switches this collector off (`resources: {enabled: false}`).
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from exporter.collector import CollectorConfig, collector
+from exporter.families import Family, Metric
+from exporter.sources import mounts, procfs
+from exporter.sources.mounts import Mount
+
+MOUNT_TABLE_SECONDS = 10.0
+
+CPU_SECONDS = Metric(
+    "nightshift_cpu_seconds_total", "counter", "Seconds each processor spent in each mode.", ["cpu", "mode"]
+)
+CPU_COUNT = Metric("nightshift_cpu_count", "gauge", "Number of processors online.")
+LOAD = (
+    Metric("nightshift_load1", "gauge", "Load average over 1 minute."),
+    Metric("nightshift_load5", "gauge", "Load average over 5 minutes."),
+    Metric("nightshift_load15", "gauge", "Load average over 15 minutes."),
+)
+MEMORY_TOTAL = Metric("nightshift_memory_total_bytes", "gauge", "Memory of the machine in bytes.")
+MEMORY_AVAILABLE = Metric("nightshift_memory_available_bytes", "gauge", "Memory that new work could have, in bytes.")
+MEMORY_USED = Metric("nightshift_memory_used_ratio", "gauge", "(total - available) / total memory, 0 to 1.")
+MEMINFO = Metric("nightshift_meminfo_bytes", "gauge", "Fields of /proc/meminfo in bytes.", ["field"])
+
+_MOUNT = ("device", "fstype", "mountpoint")
+FS_SIZE = Metric("nightshift_filesystem_size_bytes", "gauge", "Size of the file system in bytes.", _MOUNT)
+FS_FREE = Metric("nightshift_filesystem_free_bytes", "gauge", "Free space in bytes, root's reserve included.", _MOUNT)
+FS_AVAIL = Metric("nightshift_filesystem_avail_bytes", "gauge", "Space for users other than root in bytes.", _MOUNT)
+FS_USED = Metric("nightshift_filesystem_used_ratio", "gauge", "1 - available / size, 0 to 1.", _MOUNT)
+FS_INODES = Metric("nightshift_filesystem_inodes", "gauge", "Inodes of the file system.", _MOUNT)
+FS_INODES_FREE = Metric("nightshift_filesystem_inodes_free", "gauge", "Free inodes.", _MOUNT)
+FS_INODES_USED = Metric("nightshift_filesystem_inodes_used_ratio", "gauge", "1 - free / all inodes, 0 to 1.", _MOUNT)
+FS_READONLY = Metric("nightshift_filesystem_readonly", "gauge", "1 if mounted read-only, else 0.", _MOUNT)
+FILESYSTEM = (FS_SIZE, FS_FREE, FS_AVAIL, FS_USED, FS_INODES, FS_INODES_FREE, FS_INODES_USED, FS_READONLY)
+
+HANDLES_ALLOCATED = Metric("nightshift_file_handles_allocated", "gauge", "File handles in use.")
+HANDLES_MAX = Metric("nightshift_file_handles_max", "gauge", "Limit of file handles.")
+HANDLES_USED = Metric("nightshift_file_handles_used_ratio", "gauge", "File handles in use / limit, 0 to 1.")
+
+_DEVICE = ("device",)
+DISK = (
+    Metric("nightshift_disk_reads_completed_total", "counter", "Reads completed.", _DEVICE),
+    Metric("nightshift_disk_read_bytes_total", "counter", "Bytes read.", _DEVICE),
+    Metric("nightshift_disk_read_time_seconds_total", "counter", "Seconds spent by all reads.", _DEVICE),
+    Metric("nightshift_disk_writes_completed_total", "counter", "Writes completed.", _DEVICE),
+    Metric("nightshift_disk_written_bytes_total", "counter", "Bytes written.", _DEVICE),
+    Metric("nightshift_disk_write_time_seconds_total", "counter", "Seconds spent by all writes.", _DEVICE),
+    Metric("nightshift_disk_io_time_seconds_total", "counter", "Seconds with an operation in flight.", _DEVICE),
+)
+RECEIVED = (
+    Metric("nightshift_network_receive_bytes_total", "counter", "Bytes received.", _DEVICE),
+    Metric("nightshift_network_receive_packets_total", "counter", "Packets received.", _DEVICE),
+    Metric("nightshift_network_receive_errors_total", "counter", "Receive errors.", _DEVICE),
+    Metric("nightshift_network_receive_dropped_total", "counter", "Received packets dropped.", _DEVICE),
+)
+TRANSMITTED = (
+    Metric("nightshift_network_transmit_bytes_total", "counter", "Bytes sent.", _DEVICE),
+    Metric("nightshift_network_transmit_packets_total", "counter", "Packets sent.", _DEVICE),
+    Metric("nightshift_network_transmit_errors_total", "counter", "Send errors.", _DEVICE),
+    Metric("nightshift_network_transmit_dropped_total", "counter", "Packets dropped before sending.", _DEVICE),
+)
+WAITING = Metric(
+    "nightshift_pressure_waiting_seconds_total",
+    "counter",
+    "Seconds in which at least one task waited for the resource (PSI some).",
+    ["resource"],
+)
+STALLED = Metric(
+    "nightshift_pressure_stalled_seconds_total",
+    "counter",
+    "Seconds in which all tasks waited for the resource (PSI full).",
+    ["resource"],
+)
+#: The counters of /proc/stat below the processors.
+KERNEL = {
+    b"ctxt": Metric("nightshift_context_switches_total", "counter", "Context switches."),
+    b"processes": Metric("nightshift_forks_total", "counter", "Processes and threads created."),
+    b"intr": Metric("nightshift_interrupts_total", "counter", "Interrupts serviced."),
+    b"procs_running": Metric("nightshift_processes_running", "gauge", "Tasks that run or could run."),
+    b"procs_blocked": Metric("nightshift_processes_blocked", "gauge", "Tasks that wait for I/O."),
+    b"btime": Metric("nightshift_boot_time_seconds", "gauge", "Unix time in seconds at which the machine booted."),
+}
+
+
+class Config(CollectorConfig, frozen=True):
+    """Where to look and what to leave out.
+
+    Attributes:
+        proc_root: the machine's /proc ("/host/proc" in a container).
+        filesystem_root: the folder below which the machine's mounts are seen.
+        exclude_filesystem_types: types whose space is not asked for; networks and pseudo file systems by default.
+        exclude_mountpoints: mountpoints that match this regex (at their start) are left out.
+        exclude_disks: devices of /proc/diskstats that match this regex (whole) are left out: partitions by default.
+        exclude_network_devices: devices that match this regex (whole) are left out.
+        mount_patience_seconds: a mount that answers later than this is left out until it answers.
+    """
+
+    proc_root: str = "/proc"
+    filesystem_root: str = "/"
+    exclude_filesystem_types: tuple[str, ...] = mounts.NETWORK_TYPES + mounts.PSEUDO_TYPES
+    exclude_mountpoints: str = (
+        r"/(dev|proc|run|sys|snap|var/lib/(docker|containers|kubelet)/.+|etc/(hosts|hostname|resolv\.conf))($|/)"
+    )
+    exclude_disks: str = r"(z?ram|loop|fd)\d+|([hsv]|xv)d[a-z]+\d+|(nvme\d+n\d+|mmcblk\d+)p\d+"
+    exclude_network_devices: str = r"veth.*|ifb\d+"
+    mount_patience_seconds: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("exclude_mountpoints", "exclude_disks", "exclude_network_devices"):
+            _compile(name, getattr(self, name))
+        if not 0 < self.mount_patience_seconds <= 5:
+            raise ValueError(f"mount_patience_seconds is {self.mount_patience_seconds}; write more than 0, at most 5")
+
+
+def _compile(name: str, pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{name} is no regular expression: {error}") from error
+
+
+@collector("resources")
+class Resources:
+    """Reads the machine; *statvfs* and *monotonic* (seconds) are the system's unless a test says otherwise."""
+
+    runs_unconfigured: ClassVar[bool] = True
+    config: ClassVar[type[CollectorConfig]] = Config
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        CPU_SECONDS,
+        CPU_COUNT,
+        *LOAD,
+        MEMORY_TOTAL,
+        MEMORY_AVAILABLE,
+        MEMORY_USED,
+        MEMINFO,
+        *FILESYSTEM,
+        HANDLES_ALLOCATED,
+        HANDLES_MAX,
+        HANDLES_USED,
+        *DISK,
+        *RECEIVED,
+        *TRANSMITTED,
+        WAITING,
+        STALLED,
+        *KERNEL.values(),
+    )
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        statvfs: Callable[[str], os.statvfs_result] = os.statvfs,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        proc = Path(config.proc_root)
+        self._files = {name: procfs.KeptFile(proc / name) for name in _FILES}
+        self._types = frozenset(config.exclude_filesystem_types)
+        self._mountpoints = re.compile(config.exclude_mountpoints)
+        self._disks = re.compile(config.exclude_disks)
+        self._devices = re.compile(config.exclude_network_devices)
+        self._surveyor = mounts.Surveyor(config.mount_patience_seconds, config.filesystem_root, statvfs)
+        self._monotonic = monotonic
+        self._mounts: list[Mount] = []
+        self._mounts_read = float("-inf")
+
+    def collect(self) -> Iterator[Family]:
+        """The machine as it is now; a file that this kernel does not have leaves its families out.
+
+        Raises:
+            CollectorError: a file cannot be read or understood.
+        """
+        mounted = self._mounted()
+        survey = self._surveyor.start(mounted)
+        yield from stat_families(self._read("stat"))
+        yield from memory_families(self._read("meminfo"))
+        yield from load_families(self._read("loadavg"))
+        yield from handle_families(self._read("sys/fs/file-nr"))
+        yield from disk_families(self._read("diskstats"), self._disks)
+        yield from network_families(self._read("net/dev"), self._devices)
+        yield from pressure_families({name: self._read(f"pressure/{name}") for name in _PRESSURES})
+        yield from filesystem_families(mounted, self._surveyor.finish(survey))
+
+    def close(self) -> None:
+        """Give back the descriptors and the thread."""
+        self._surveyor.close()
+        for file in self._files.values():
+            file.close()
+
+    def _read(self, name: str) -> bytes:
+        return self._files[name].read()
+
+    def _mounted(self) -> list[Mount]:
+        """The mounts to ask, from a table that is read again every `MOUNT_TABLE_SECONDS`."""
+        now = self._monotonic()
+        if now - self._mounts_read >= MOUNT_TABLE_SECONDS:
+            # That of process 1 is the host's own where /proc is another machine's view; forbidden to some users.
+            raw = self._files["1/mounts"].read() or self._files["self/mounts"].read()
+            self._mounts = [mount for mount in mounts.parse(raw) if self._wanted(mount)]
+            self._mounts_read = now
+        return self._mounts
+
+    def _wanted(self, mount: Mount) -> bool:
+        return mount.fstype not in self._types and not self._mountpoints.match(mount.mountpoint)
+
+
+_PRESSURES = ("cpu", "memory", "io")
+_FILES = (
+    "stat",
+    "meminfo",
+    "loadavg",
+    "sys/fs/file-nr",
+    "diskstats",
+    "net/dev",
+    "1/mounts",
+    "self/mounts",
+    *(f"pressure/{name}" for name in _PRESSURES),
+)
+
+
+def stat_families(raw: bytes) -> Iterator[Family]:
+    """Processors and kernel counters from /proc/stat."""
+    stat = procfs.parse_stat(raw)
+    seconds = Family(CPU_SECONDS)
+    for cpu, times in stat.cpus.items():
+        for mode, value in zip(procfs.CPU_MODES, times, strict=False):
+            seconds.add(value, cpu, mode)
+    yield seconds
+    if stat.cpus:
+        yield Family(CPU_COUNT, len(stat.cpus))
+    for key, metric in KERNEL.items():
+        if key in stat.counters:
+            yield Family(metric, stat.counters[key])
+
+
+def memory_families(raw: bytes) -> Iterator[Family]:
+    """Memory from /proc/meminfo."""
+    fields = procfs.parse_meminfo(raw)
+    available, used = procfs.available_bytes(fields), procfs.used_memory_ratio(fields)
+    if available is not None and used is not None:
+        yield Family(MEMORY_TOTAL, fields["MemTotal"])
+        yield Family(MEMORY_AVAILABLE, available)
+        yield Family(MEMORY_USED, used)
+    info = Family(MEMINFO)
+    for name, value in fields.items():
+        info.add(value, name)
+    yield info
+
+
+def load_families(raw: bytes) -> Iterator[Family]:
+    """Load averages from /proc/loadavg."""
+    for metric, value in zip(LOAD, procfs.parse_numbers(raw, "loadavg"), strict=False):
+        yield Family(metric, value)
+
+
+def handle_families(raw: bytes) -> Iterator[Family]:
+    """File handles from /proc/sys/fs/file-nr."""
+    numbers = procfs.parse_numbers(raw, "file-nr")
+    if len(numbers) == 3:
+        allocated, _, limit = numbers
+        yield Family(HANDLES_ALLOCATED, int(allocated))
+        yield Family(HANDLES_MAX, int(limit))
+        yield Family(HANDLES_USED, allocated / limit if limit else 0.0)
+
+
+def disk_families(raw: bytes, excluded: re.Pattern[str]) -> Sequence[Family]:
+    """Disks from /proc/diskstats."""
+    families = [Family(metric) for metric in DISK]
+    for disk in procfs.parse_diskstats(raw):
+        if excluded.fullmatch(disk.device):
+            continue
+        values = (disk.reads, disk.read_bytes, disk.read_seconds, disk.writes, disk.written_bytes)
+        for family, value in zip(families, (*values, disk.write_seconds, disk.io_seconds), strict=True):
+            family.add(value, disk.device)
+    return families
+
+
+def network_families(raw: bytes, excluded: re.Pattern[str]) -> Sequence[Family]:
+    """Network devices from /proc/net/dev."""
+    families = [Family(metric) for metric in (*RECEIVED, *TRANSMITTED)]
+    for device in procfs.parse_net_dev(raw):
+        if excluded.fullmatch(device.name):
+            continue
+        for family, value in zip(families, (*device.received, *device.transmitted), strict=True):
+            family.add(value, device.name)
+    return families
+
+
+def pressure_families(raw: dict[str, bytes]) -> tuple[Family, Family]:
+    """Pressure stall information from the files of /proc/pressure, by resource."""
+    waiting, stalled = Family(WAITING), Family(STALLED)
+    for resource, text in raw.items():
+        totals = procfs.parse_pressure(text)
+        for family, kind in ((waiting, "some"), (stalled, "full")):
+            if kind in totals:
+                family.add(totals[kind], resource)
+    return waiting, stalled
+
+
+def filesystem_families(mounted: Sequence[Mount], found: dict[str, os.statvfs_result]) -> Sequence[Family]:
+    """Space, inodes and state of the mounts that answered."""
+    families = {metric: Family(metric) for metric in FILESYSTEM}
+    for mount in mounted:
+        answer = found.get(mount.mountpoint)
+        if answer is None or not answer.f_blocks:
+            continue
+        labels = (mount.device, mount.fstype, mount.mountpoint)
+        for metric, value in _space(mount, answer).items():
+            families[metric].add(value, *labels)
+    return list(families.values())
+
+
+def _space(mount: Mount, answer: os.statvfs_result) -> dict[Metric, float]:
+    values: dict[Metric, float] = {
+        FS_SIZE: answer.f_blocks * answer.f_frsize,
+        FS_FREE: answer.f_bfree * answer.f_frsize,
+        FS_AVAIL: answer.f_bavail * answer.f_frsize,
+        FS_USED: 1 - answer.f_bavail / answer.f_blocks,
+        FS_READONLY: mount.readonly,
+    }
+    if answer.f_files:
+        values[FS_INODES] = answer.f_files
+        values[FS_INODES_FREE] = answer.f_ffree
+        values[FS_INODES_USED] = 1 - answer.f_ffree / answer.f_files
+    return values

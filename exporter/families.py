@@ -1,0 +1,164 @@
+"""Declared metrics and the samples of one scrape.
+
+A `Metric` is declared once, at module level, and keeps the rendered text of every label set it has seen:
+`nightshift_load1 ` or `nightshift_cpu_seconds_total{cpu="0",mode="user"} `. A `Family` is filled anew by each
+scrape (what has vanished from the source vanishes from the exposition) and maps that text to a value. So a sample
+costs one dictionary look-up, a series cannot occur twice, and rendering is joining.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram", "info", "summary", "stateset", "gaugehistogram", "unknown"]
+
+#: Label sets kept per metric; past it all are forgotten and rendered anew (a guard, not a limit on series).
+KEPT_LABEL_SETS = 20_000
+
+#: Seconds; from a cached answer to a request that people give up on.
+DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+_UNITS = ("seconds", "bytes", "ratio")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+class Metric:
+    """A declared metric: its name as exposed, kind, help (one line, says the unit) and label names.
+
+    The unit is read off the name, as Prometheus spells it: `_seconds`, `_bytes` or `_ratio`, before `_total`.
+    """
+
+    __slots__ = ("help", "kind", "labels", "name", "prefixes", "unit")
+
+    def __init__(self, name: str, kind: Kind, help_text: str, labels: Sequence[str] = ()) -> None:
+        self.name = name
+        self.kind = kind
+        self.help = help_text
+        self.labels = tuple(labels)
+        self.unit = next((unit for unit in _UNITS if self.base_name.endswith(f"_{unit}")), "")
+        self.prefixes = LabelSets(name, self.labels)
+
+    @property
+    def base_name(self) -> str:
+        """The name of the family in OpenMetrics: without a counter's `_total`."""
+        return self.name.removesuffix("_total") if self.kind == "counter" else self.name
+
+    def __repr__(self) -> str:
+        return f"Metric({self.name!r}, {self.kind!r}, labels={self.labels!r})"
+
+
+class LabelSets(dict[tuple[str, ...], str]):
+    """`name{labels} ` by label values, rendered at the first look-up.
+
+    Raises:
+        ValueError: a look-up with another number of values than there are label names.
+    """
+
+    def __init__(self, name: str, labels: tuple[str, ...]) -> None:
+        super().__init__()
+        self._name = name
+        self._labels = labels
+
+    def __missing__(self, values: tuple[str, ...]) -> str:
+        if len(values) != len(self._labels):
+            raise ValueError(f"{self._name} has the labels {self._labels}, not {len(values)} values: {values}")
+        if len(self) >= KEPT_LABEL_SETS:
+            self.clear()
+        text = series(self._name, zip(self._labels, values, strict=True))
+        self[values] = text
+        return text
+
+
+class Family:
+    """The samples of one metric in one scrape; the last value added for a label set counts."""
+
+    __slots__ = ("metric", "samples")
+
+    def __init__(self, metric: Metric, *values: float) -> None:
+        """A family of *metric*, with one sample without labels where a value is given."""
+        self.metric = metric
+        self.samples: dict[str, float] = {}
+        for value in values:
+            self.add(value)
+
+    def add(self, value: float, *labels: str) -> None:
+        """Add the sample with these label values, in the order of the metric's label names.
+
+        Raises:
+            ValueError: the number of labels is not the metric's.
+        """
+        self.samples[self.metric.prefixes[labels]] = +value  # a plus sign makes True a 1
+
+    def add_histogram(self, histogram: "Histogram", *labels: str) -> None:
+        """Add the buckets, sum and count of *histogram* under these label values.
+
+        Raises:
+            ValueError: the number of labels is not the metric's.
+        """
+        prefixes = histogram.prefixes(self.metric, labels)
+        self.samples.update(zip(prefixes, histogram.values(), strict=True))
+
+
+class Histogram:
+    """Observations counted in buckets; *bounds* are the upper limits, ascending, without +Inf."""
+
+    __slots__ = ("_prefixes", "bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float] = DEFAULT_BUCKETS) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
+        self.total = 0.0
+        self._prefixes: list[str] = []
+
+    def observe(self, value: float) -> None:
+        """Count one observation."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def values(self) -> list[float]:
+        """The cumulative bucket counts with +Inf last, then the sum, then the count."""
+        cumulative = list(accumulate(self.counts))
+        return [*cumulative, self.total, cumulative[-1]]
+
+    def prefixes(self, metric: Metric, labels: tuple[str, ...]) -> list[str]:
+        """The rendered names and labels of `values`; a histogram is always shown under the same ones."""
+        if not self._prefixes:
+            metric.prefixes[labels]  # checks the number of labels
+            pairs = list(zip(metric.labels, labels, strict=True))
+            limits = [go_float(bound) for bound in (*self.bounds, float("inf"))]
+            self._prefixes = [series(f"{metric.name}_bucket", [*pairs, ("le", limit)]) for limit in limits]
+            self._prefixes += [series(f"{metric.name}_sum", pairs), series(f"{metric.name}_count", pairs)]
+        return self._prefixes
+
+
+def series(name: str, labels: "Sequence[tuple[str, str]] | zip[tuple[str, str]]") -> str:
+    """`name{label="value",...} `: the text of a sample up to its value."""
+    inner = ",".join([f'{label}="{escape(value)}"' for label, value in labels])
+    return f"{name}{{{inner}}} " if inner else f"{name} "
+
+
+def escape(value: str) -> str:
+    r"""A label value as both text formats write it: `\\`, `\"` and `\n` escaped.
+
+    What no parser takes (lone surrogates from undecodable file names, control characters) becomes U+FFFD.
+    """
+    if not value.isascii():
+        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    value = value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return value if value.isprintable() else _CONTROL.sub("\ufffd", value)
+
+
+def go_float(value: float) -> str:
+    """A bucket limit or value as Go prints it: `0.5`, `1.0`, `1e+06`, `+Inf`, `-Inf`, `NaN`."""
+    if value != value:  # noqa: PLR0124 -- only NaN differs from itself
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "+Inf" if value > 0 else "-Inf"
+    text = repr(float(value))
+    dot = text.find(".")
+    if value > 0 and dot > 6:
+        mantissa = f"{text[0]}.{text[1:dot]}{text[dot + 1 :]}".rstrip("0.")
+        return f"{mantissa}e+{dot - 1:02d}"
+    return text

@@ -1,0 +1,159 @@
+"""The scrape: every collector in its own kept thread, all at once, none longer than the deadline.
+
+A collector that raises or hangs costs its own families and nothing else: they are left out, its success is 0. While
+it hangs it is not started again and not waited for again, so the number of threads stays what it was.
+"""
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+from chassis.logs import event
+from exporter.collector import Collector
+from exporter.errors import CollectorError
+from exporter.families import Family, Metric
+
+log = logging.getLogger(__name__)
+
+SUCCESS = Metric("nightshift_collector_success", "gauge", "1 if the collector answered in time, else 0.", ["collector"])
+DURATION = Metric(
+    "nightshift_collector_duration_seconds", "gauge", "Seconds that the collector took (so far).", ["collector"]
+)
+LAST_SUCCESS = Metric(
+    "nightshift_collector_last_success_timestamp_seconds",
+    "gauge",
+    "Unix time in seconds of the collector's last success, 0 before the first.",
+    ["collector"],
+)
+METRICS = (SUCCESS, DURATION, LAST_SUCCESS)
+
+
+@dataclass(slots=True)
+class Run:
+    """One call of a collector; parallel scrapes share it.
+
+    Attributes:
+        started: monotonic seconds.
+        seconds: how long it took, once it is done.
+        families: what it gave; None while it runs and when it failed.
+        overdue: a scrape has given up waiting for it; no other scrape waits again.
+    """
+
+    started: float
+    seconds: float = 0.0
+    families: list[Family] | None = None
+    overdue: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Runner:
+    """Calls one collector in one kept thread; *monotonic* and *wall* are clocks in seconds."""
+
+    def __init__(
+        self,
+        name: str,
+        collector: Collector,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self.last_success = 0.0
+        self._collector = collector
+        self._monotonic = monotonic
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._current: Run | None = None
+        self._failing = False
+        self._orders: SimpleQueue[Run | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=f"collector {name}", daemon=True)
+        self._thread.start()
+
+    def start(self) -> Run:
+        """The run in progress, else a new one."""
+        with self._lock:
+            if self._current is None:
+                self._current = Run(started=self._monotonic())
+                self._orders.put(self._current)
+            return self._current
+
+    def wait(self, run: Run, deadline: float) -> bool:
+        """Wait for *run* until *deadline* (monotonic seconds); whether it is done."""
+        if not run.done.is_set() and not run.overdue and not run.done.wait(max(0.0, deadline - self._monotonic())):
+            run.overdue = True
+            event(log, logging.ERROR, "collector hangs: its families are left out", collector=self.name)
+        return run.done.is_set()
+
+    def close(self) -> None:
+        """End the thread after the run in progress, then close the collector; does not wait."""
+        self._orders.put(None)
+
+    def _work(self) -> None:
+        while (run := self._orders.get()) is not None:
+            run.families = self._collect()
+            run.seconds = self._monotonic() - run.started
+            with self._lock:
+                self._current = None
+            run.done.set()
+        self._collector.close()
+
+    def _collect(self) -> list[Family] | None:
+        """The collector's families; None and a log line if it raises."""
+        try:
+            families = list(self._collector.collect())
+        except CollectorError as error:
+            self._report(f"collector failed: {error}")
+            return None
+        except Exception as error:  # noqa: BLE001 -- one of the four edges: one collector's scrape
+            self._report(f"collector failed: {type(error).__name__}: {error}", traceback=traceback.format_exc())
+            return None
+        self.last_success = self._wall()
+        if self._failing:
+            self._failing = False
+            event(log, logging.INFO, "collector works again", collector=self.name)
+        return families
+
+    def _report(self, text: str, **fields: str) -> None:
+        """Log a failure: the first of a row loudly, the rest for those who ask for debug."""
+        level = logging.DEBUG if self._failing else logging.ERROR
+        event(log, level, text, collector=self.name, **fields)
+        self._failing = True
+
+
+class Registry:
+    """The collectors that are scraped together; *monotonic* is the clock of deadlines and durations, in seconds."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._runners: dict[str, Runner] = {}
+
+    def replace(self, keep: set[str], new: Mapping[str, Collector]) -> None:
+        """Keep the collectors named in *keep*, add *new*, end the others; scrapes under way finish with the old."""
+        before = self._runners
+        added = {name: Runner(name, collector, self._monotonic) for name, collector in new.items()}
+        kept = {name: runner for name, runner in before.items() if name in keep}
+        self._runners = dict(sorted((kept | added).items()))
+        for name, runner in before.items():
+            if name not in kept:
+                runner.close()
+
+    def scrape(self, seconds: float) -> list[Family]:
+        """The families of every collector that answers within *seconds*, then those that tell how each one did."""
+        deadline = self._monotonic() + seconds
+        runs = [(runner, runner.start()) for runner in self._runners.values()]
+        families: list[Family] = []
+        success, duration, last = (Family(metric) for metric in METRICS)
+        for runner, run in runs:
+            done = runner.wait(run, deadline)
+            families.extend(run.families or () if done else ())
+            success.add(done and run.families is not None, runner.name)
+            duration.add(run.seconds if done else self._monotonic() - run.started, runner.name)
+            last.add(runner.last_success, runner.name)
+        return [*families, success, duration, last]
+
+    def close(self) -> None:
+        """End every collector."""
+        self.replace(set(), {})
