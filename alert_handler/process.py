@@ -351,13 +351,14 @@ class _Watch:
                 self._selector.unregister(self._reader)
 
     def end_group(self, grace: float) -> None:
-        """TERM to what is left of the group, then KILL after *grace* seconds, reading on meanwhile."""
+        """TERM to what is left of the group, then KILL after *grace* seconds; read on, also its last words."""
         for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_SECONDS)):
             if not members(self._pid):
-                return
+                break
             with contextlib.suppress(PermissionError):  # another user's (sudo): told by `_result`
                 os.killpg(self._pid, number)
             self._wait_until_gone(time.monotonic() + patience)
+        self.until(time.monotonic() + _POLL_SECONDS)
 
     def _wait_until_gone(self, deadline: float) -> None:
         pause = threading.Event()

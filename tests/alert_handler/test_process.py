@@ -20,6 +20,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def lock_file(tmp_path: Path) -> Path:
+    """Where a run's lock would be."""
     return tmp_path / "attempt.lock"
 
 
@@ -58,11 +59,13 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 
 def alive(pid: int) -> bool:
+    """Whether a process lives (a zombie does not)."""
     found = stat_of(pid)
     return found is not None and found.alive
 
 
 def pid_in(file: Path) -> int:
+    """The pid that a script wrote to *file*."""
     return int(file.read_text(encoding="ascii"))
 
 
@@ -235,7 +238,7 @@ def test_still_running_without_a_lock_file_is_false(tmp_path: Path) -> None:
 
 
 def test_still_running_sees_a_child_after_its_handler_was_killed(lock_file: Path, tmp_path: Path) -> None:
-    """kill -9 of the handler leaves its action running, and the next handler sees exactly that."""
+    """A kill -9 of the handler leaves its action running, and the next handler sees exactly that."""
     code = (
         "import sys; from pathlib import Path; from alert_handler.process import Command, locked, run\n"
         "with locked(Path(sys.argv[1])) as lock: run(Command(argv=('sh', '-c', sys.argv[2])), 60, lock)"
