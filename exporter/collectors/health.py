@@ -82,11 +82,11 @@ class Config(CollectorConfig, frozen=True):
     """The services that are polled, by the name that their series carry.
 
     Attributes:
-        targets: name -> service.
+        services: name -> service.
         proc_root: the /proc of the local readings.
     """
 
-    targets: dict[str, Target] = msgspec.field(default_factory=dict)
+    services: dict[str, Target] = msgspec.field(default_factory=dict)
     proc_root: str = "/proc"
 
 
@@ -127,15 +127,14 @@ class Poll:
         self._local = local
         self._wall = wall
         self._monotonic = monotonic
+        self._hurried = min(target.interval_seconds, target.trouble_interval_seconds)
         self._fetcher = Fetcher(target.timeout_seconds)
         self._lock = threading.Lock()
         self._checks = 0
         self._failures = 0
         self._durations = Histogram()
         self._last_success = 0.0
-        self.source: Source[Health] = Source(
-            name, self.take, self.interval, wall, retry_seconds=target.trouble_interval_seconds
-        )
+        self.source: Source[Health] = Source(name, self.take, self.interval, wall, retry_seconds=self._hurried)
 
     def take(self) -> Health:
         """Ask the service once, count it and log the required line."""
@@ -159,7 +158,7 @@ class Poll:
         readings, limit = health.readings, self._target.trouble_above_ratio
         full = readings is not None and max(readings.memory, readings.disk) > limit
         calm = health.up and health.status in ("healthy", "unknown") and not full
-        return self._target.interval_seconds if calm else self._target.trouble_interval_seconds
+        return self._target.interval_seconds if calm else self._hurried
 
     def health(self) -> Health | None:
         """The last answer; `LOST` while a poll has been waiting for too long, None before the first."""
@@ -250,9 +249,9 @@ class HealthCollector:
         self._sampler = Sampler()
         self._polls = [
             Poll(name, target, LocalReadings(target.local_path, config.proc_root))
-            for name, target in sorted(config.targets.items())
+            for name, target in sorted(config.services.items())
         ]
-        self._patience = max((2 * target.timeout_seconds for target in config.targets.values()), default=0.0)
+        self._patience = max((2 * target.timeout_seconds for target in config.services.values()), default=0.0)
         for poll in self._polls:
             self._sampler.start(poll.source)
 

@@ -21,7 +21,7 @@ MOUNT_TABLE_SECONDS = 10.0
 CPU_SECONDS = Metric(
     "nightshift_cpu_seconds_total", "counter", "Seconds each processor spent in each mode.", ["cpu", "mode"]
 )
-CPU_COUNT = Metric("nightshift_cpu_count", "gauge", "Number of processors online.")
+CPU_COUNT = Metric("nightshift_cpus", "gauge", "Number of processors online.")
 LOAD = (
     Metric("nightshift_load1", "gauge", "Load average over 1 minute."),
     Metric("nightshift_load5", "gauge", "Load average over 5 minutes."),

@@ -89,11 +89,11 @@ class Config(CollectorConfig, frozen=True):
     """The services that are checked, by the name that their series carry.
 
     Attributes:
-        targets: name -> service.
+        services: name -> service.
         proc_root: the /proc in which processes are looked for.
     """
 
-    targets: dict[str, Target] = msgspec.field(default_factory=dict)
+    services: dict[str, Target] = msgspec.field(default_factory=dict)
     proc_root: str = "/proc"
 
 
@@ -167,10 +167,10 @@ class Services:
         self._sampler = Sampler()
         self._watches = [
             Watch((service, kind), check, target)
-            for service, target in sorted(config.targets.items())
+            for service, target in sorted(config.services.items())
             for kind, check in self._checks(target, table).items()
         ]
-        self._patience = max((target.timeout_seconds for target in config.targets.values()), default=0.0)
+        self._patience = max((target.timeout_seconds for target in config.services.values()), default=0.0)
         for watch in self._watches:
             self._sampler.start(watch.source)
 
