@@ -1,0 +1,46 @@
+// PromQL fragments and targets: the only place that writes $job, $instance, $service, $handler_job and the range variables.
+local scoped(metric, scope, more) = metric + '{' + scope + (if more == '' then '' else ',' + more) + '}';
+local source = { type: 'prometheus', uid: '${datasource}' };
+local target(expr, legend, instant) = { datasource: source, expr: expr, legendFormat: legend, instant: instant, range: !instant };
+
+// What a counter gained within *window*. `increase` alone misses the first event of a series that is born with it, and
+// the events of a rarely used action are all first ones: a series that is new, or smaller than before, counts whole.
+local gained(selector, window) =
+  '((' + selector + ' unless ' + selector + ' >= last_over_time(' + selector + '[1h] offset ' + window + ')) or increase(' + selector + '[' + window + ']))';
+
+{
+  source:: source,
+
+  // Selectors: series of a host's exporter, of a service that it watches, of the alert handler.
+  host(metric, more=''):: scoped(metric, 'job=~"$job",instance=~"$instance"', more),
+  service(metric, more=''):: scoped(metric, 'job=~"$job",instance=~"$instance",service=~"$service"', more),
+  handler(metric, more=''):: scoped(metric, 'job=~"$handler_job"', more),
+  // Of the processes of Nightshift themselves, whatever their jobs are called.
+  own(expr):: expr + ' and on (job, instance) nightshift_build_info',
+  // Alerts that ask for somebody; the watchdog fires always and is not one of them.
+  firing(more=''):: scoped('ALERTS', 'alertstate="firing",watchdog!="true"', more),
+
+  // Unix time since when each of them is active.
+  since:: 'ALERTS_FOR_STATE{watchdog!="true"} and ignoring (alertstate) ' + self.firing(),
+
+  rate(selector):: 'rate(' + selector + '[$__rate_interval])',
+  sum(by, expr):: 'sum by (' + by + ') (' + expr + ')',
+  max(by, expr):: 'max by (' + by + ') (' + expr + ')',
+  // Nothing to divide by gives no value, not a wrong one.
+  ratio(part, whole):: '(' + part + ') / (' + whole + ' > 0)',
+  quantile(q, by, buckets)::
+    '(histogram_quantile(' + q + ', ' + self.sum(if by == '' then 'le' else 'le, ' + by, self.rate(buckets)) + ') >= 0)',
+  // The same for events that come once an hour: a window of minutes would show nothing between them.
+  rare(q, by, buckets)::
+    '(histogram_quantile(' + q + ', ' + self.events(if by == '' then 'le' else 'le, ' + by, buckets, '15m') + ') >= 0)',
+  // For counts only: none found is a true zero.
+  orZero(expr):: '(' + expr + ') or vector(0)',
+  // Events of a rare counter: for each bar of a panel, and within the whole time range of the board.
+  events(by, selector, window='$__interval'):: self.sum(by, gained(selector, window)),
+  total(by, selector):: self.sum(by, 'sum_over_time(' + gained(selector, '1m') + '[$__range:1m])'),
+
+  // Targets: a curve, one value now, rows of a table. The panel numbers them.
+  curve(expr, legend):: target(expr, legend, false),
+  now(expr, legend='__auto'):: target(expr, legend, true),
+  rows(expr):: target(expr, '__auto', true) { format: 'table' },
+}
