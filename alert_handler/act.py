@@ -32,7 +32,7 @@ ORPHAN_LOOK_SECONDS = 1.0
 
 
 class Executor(msgspec.Struct, frozen=True):
-    """What acting takes: the kinds, the playbooks' deadlines, the place of the lock files, the last look at the switches."""
+    """What acting takes: the kinds, the playbooks' deadlines, the lock files' folder, a last look at the switches."""
 
     remediations: Mapping[str, Remediation]
     playbooks: Mapping[str, Playbook]

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from alert_handler.policy import Policy
 from alert_handler.errors import ConfigInvalid
 from alert_handler.model import Mode
 from alert_handler.playbooks import Playbook, check, check_unique
+from alert_handler.policy import Policy
 from chassis import config_file
 
 DEFAULT_PATH = "alert_handler.yml"

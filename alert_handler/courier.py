@@ -9,7 +9,7 @@ import logging
 from alert_handler.clock import Clock
 from alert_handler.errors import DeliveryError
 from alert_handler.metrics import Metrics
-from alert_handler.model import Message, Severity
+from alert_handler.model import Severity
 from alert_handler.notifier import Notifier
 from alert_handler.store.outbox import Outbox, Pending
 from alert_handler.switches import Switches
@@ -84,15 +84,3 @@ class Courier:
 def backoff(tries: int) -> float:
     """Seconds to wait after *tries* failures: 1, 2, 4 ... 30."""
     return min(FIRST_RETRY_SECONDS * 2.0 ** min(tries, 10), LAST_RETRY_SECONDS)
-
-
-def watchdog_message(silent_for: float, at: float, last: float) -> Message:
-    """What people are told when the always-firing alert is not heard any more."""
-    return Message(
-        key=f"watchdog/{last:.0f}",
-        kind="watchdog",
-        severity=Severity.CRITICAL,
-        title="No alert can reach Nightshift: the watchdog alert is silent",
-        text=f"not heard for {silent_for:.0f} s; look at Prometheus, Alertmanager and the route between them",
-        at=at,
-    )

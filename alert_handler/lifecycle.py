@@ -6,7 +6,7 @@ and know nothing of incidents, so no new start of an alert resets them.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -32,7 +32,7 @@ WATCHDOG = "watchdog"
 class Lifecycle:
     """Takes deliveries from the inbox into incidents; *parsers* by sender."""
 
-    def __init__(self, database: Database, inbox: Inbox, parsers: dict[str, Parser], metrics: Metrics) -> None:
+    def __init__(self, database: Database, inbox: Inbox, parsers: Mapping[str, Parser], metrics: Metrics) -> None:
         self._database = database
         self._inbox = inbox
         self._parsers = parsers

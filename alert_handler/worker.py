@@ -14,7 +14,6 @@ from alert_handler.metrics import Metrics
 from alert_handler.model import Case
 from alert_handler.pipeline import Pipeline
 from alert_handler.store.incidents import Incidents
-from chassis.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +48,11 @@ class Bell:
 
 
 class Worker:
-    """Moves due incidents through *pipeline*."""
+    """Moves due incidents through *pipeline*, which may be exchanged between two turns."""
 
     def __init__(self, incidents: Incidents, pipeline: Pipeline, metrics: Metrics, clock: Clock) -> None:
         self._incidents = incidents
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._metrics = metrics
         self._clock = clock
 
@@ -80,7 +79,7 @@ class Worker:
         name = case.stage or ""
         began = time.monotonic()
         try:
-            after = self._pipeline.step(case)
+            after = self.pipeline.step(case)
         except StoreUnavailable:
             raise
         except Exception as error:

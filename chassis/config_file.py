@@ -90,7 +90,7 @@ def decode(document: Any, into: type[Struct], name: str) -> Struct:  # noqa: ANN
         ConfigInvalid: an unknown key (with the nearest known one), or a wrong type or value.
     """
     for path, key, known in unknown_keys(document, into):
-        raise ConfigInvalid(f"{name}: {_place(path)}unknown key "{key}"{nearest(str(key), known)}")
+        raise ConfigInvalid(f'{name}: {_place(path)}unknown key "{key}"{nearest(str(key), known)}')
     try:
         return msgspec.convert(document, into)
     except msgspec.ValidationError as error:

@@ -1,0 +1,396 @@
+"""Remediation `cleanup`: delete or compress old files below a declared root.
+
+The plan lists every file with its inode, size and time of change; the run does exactly these files, oldest first, and
+skips one that changed since. Only regular files with one name on the root's own mount count. A file that a program
+still holds open gives its space back when the program closes it: the outcome says so. Nothing is truncated.
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
+
+from alert_handler.compression import OutOfTime, compress, is_compressed, is_temporary
+from alert_handler.errors import RemediationRefused
+from alert_handler.model import Outcome, Plan, Risk
+from alert_handler.process import LockTaken, locked
+from alert_handler.remediation import Limits
+from alert_handler.rooted_files import (
+    MAX_ENTRIES,
+    Changed,
+    Found,
+    Identity,
+    RootRefused,
+    Tree,
+    matches,
+    open_for_writing,
+    open_root,
+    remove,
+)
+from chassis.config_file import nearest
+from chassis.logs import clean
+from chassis.plugins import plugin
+
+NAME = "cleanup"
+
+#: Lines in a plan and in an outcome; the rest is counted.
+MAX_LINES = 200
+#: A copy that an interrupted compression left behind is removed when it is this old, in seconds.
+STALE_SECONDS = 3600
+
+_GIB = 1024**3
+_ROOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_PATTERN = re.compile(r"[A-Za-z0-9_.@+=,~*?\[\]!-]{1,255}(?:/[A-Za-z0-9_.@+=,~*?\[\]!-]{1,255}){0,15}")
+_MAX_DOUBLE_STARS = 2
+#: No root, whoever declares it: a mistake here ends the machine.
+_FORBIDDEN = frozenset(["/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var"])
+_KERNEL = ("/dev/", "/proc/", "/sys/")
+_PLAIN = "/ !$&'()*+,;=:@[]"
+
+Action = Literal["delete", "compress"]
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Root(msgspec.Struct, frozen=True):
+    """A folder below which files may be cleaned up."""
+
+    path: str
+
+    def __post_init__(self) -> None:
+        """Refuse what must never be a root (ValueError)."""
+        if not self.path.startswith("/") or "\0" in self.path or ".." in self.path.split("/"):
+            raise ValueError(f"{self.path!r} is no absolute path without '..'")
+        if self.folder.as_posix() in _FORBIDDEN or f"{self.folder}/".startswith(_KERNEL):
+            raise ValueError(f"{self.path!r} is never a root for cleanup; declare the folder that holds the files")
+
+    @property
+    def folder(self) -> Path:
+        """The path, normalised."""
+        return Path("/", self.path.lstrip("/"))
+
+
+class CleanupConfig(msgspec.Struct, frozen=True):
+    """The declared roots by name."""
+
+    roots: dict[str, Root] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse names that a playbook could not write (ValueError)."""
+        for name in self.roots:
+            if not _ROOT_NAME.fullmatch(name):
+                raise ValueError(f"the root name {name!r} is not of letters, digits and . _ -")
+
+
+class CleanupParams(msgspec.Struct, frozen=True):
+    """Which files of which root. Sizes in bytes; `keep_newest` files are never touched, however old."""
+
+    root: str = ""
+    files: tuple[str, ...] = ()
+    action: Action = "delete"
+    min_age_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+    larger_than_bytes: Natural = 0
+    max_files: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1000
+    max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 50 * _GIB
+    keep_newest: Natural = 1
+
+    def __post_init__(self) -> None:
+        """Refuse patterns that could leave the root (ValueError)."""
+        for pattern in self.files:
+            _check_pattern(pattern)
+
+
+def _check_pattern(pattern: str) -> None:
+    parts = pattern.split("/")
+    if pattern.startswith("/") or {"..", ".", ""} & set(parts):
+        raise ValueError(f"the file pattern {pattern[:80]!r} is not relative to the root")
+    if not _PATTERN.fullmatch(pattern) or any(part.startswith("-") for part in parts):
+        raise ValueError(f"the file pattern {pattern[:80]!r} holds more than letters, digits and _.@+=,~*?[]!-/")
+    if any("**" in part and part != "**" for part in parts) or parts[-1] == "**":
+        raise ValueError(f"the file pattern {pattern!r}: ** stands for folders: write **/*.log")
+    if parts.count("**") > _MAX_DOUBLE_STARS:
+        raise ValueError(f"the file pattern {pattern!r} has more than {_MAX_DOUBLE_STARS} **")
+
+
+class Item(msgspec.Struct, frozen=True, array_like=True):
+    """One file of a plan; `path` is percent-encoded where it is not plain UTF-8 text."""
+
+    path: str
+    action: Action
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @property
+    def identity(self) -> Identity:
+        """What the file must still be."""
+        return Identity(self.inode, self.size, self.mtime_ns)
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """Everything that the run needs: the root as it was found, and the files."""
+
+    root: str
+    path: str
+    device: int
+    inode: int
+    items: tuple[Item, ...]
+
+
+class _Void(Exception):
+    """The plan cannot be run any more; the message says why."""
+
+
+@plugin("remediation", NAME)
+class Cleanup:
+    """Deletes or compresses old files; a file that is gone is gone, so it may be repeated."""
+
+    idempotent: ClassVar[bool] = True
+    risk: ClassVar[Risk] = Risk.SAFE
+    Params: ClassVar[type[msgspec.Struct]] = CleanupParams
+    Config: ClassVar[type[msgspec.Struct]] = CleanupConfig
+
+    def __init__(self, config: CleanupConfig, clock: Callable[[], float] = time.time) -> None:
+        self._roots = config.roots
+        self._clock = clock
+
+    def plan(self, params: msgspec.Struct) -> Plan:
+        """The files that `run` would delete or compress.
+
+        Raises:
+            RemediationRefused: the root is not declared or unusable, a pattern is unsafe, or nothing matches.
+        """
+        wanted = _checked(params)
+        root = self._declared(wanted.root)
+        try:
+            with open_root(root.folder) as tree:
+                chosen = _choose(tree, wanted, self._clock())
+        except RootRefused as error:
+            raise RemediationRefused(f"root {wanted.root!r}: {error}") from error
+        except OSError as error:
+            raise RemediationRefused(f"root {wanted.root!r} cannot be read: {error.strerror}") from error
+        items = tuple(_item(found, wanted.action) for found in chosen)
+        if not items:
+            raise RemediationRefused(_nothing(wanted, root, tree))
+        payload = Payload(wanted.root, str(root.folder), tree.device, tree.inode, items)
+        return _described(payload, wanted.action, tree).sealed()
+
+    def _declared(self, name: str) -> Root:
+        if not _ROOT_NAME.fullmatch(name):
+            raise RemediationRefused(f"{clean(name[:80])!r} is no name of a root (letters, digits and . _ -)")
+        if name not in self._roots:
+            hint = nearest(name, self._roots)
+            raise RemediationRefused(f"no root {name!r} is declared under remediations.cleanup.roots{hint}")
+        return self._roots[name]
+
+    def run(self, plan: Plan, limits: Limits) -> Outcome:
+        """Delete or compress the planned files until done or out of time."""
+        deadline = time.monotonic() + limits.deadline_seconds
+        try:
+            payload = self._payload(plan)
+            with locked(limits.lock_file), open_root(Path(payload.path)) as tree:
+                if (tree.device, tree.inode) != (payload.device, payload.inode):
+                    raise _Void(f"{payload.path} is another folder than when it was planned; nothing was done")
+                return _Work(tree).through(payload.items, deadline)
+        except (_Void, LockTaken, RootRefused) as error:
+            return Outcome(status="failed", summary=str(error))
+        except OSError as error:
+            return Outcome(status="failed", summary=f"nothing was done: {error.strerror}")
+
+    def _payload(self, plan: Plan) -> Payload:
+        if plan.remediation != NAME or plan.sealed().digest != plan.digest:
+            raise _Void("the plan is not one of cleanup, or was changed; nothing was done")
+        try:
+            payload = msgspec.json.decode(plan.payload, type=Payload)
+        except msgspec.MsgspecError as error:
+            raise _Void("the plan cannot be read; nothing was done") from error
+        declared = self._roots.get(payload.root)
+        if declared is None or str(declared.folder) != payload.path:
+            raise _Void(f"root {payload.root!r} is no longer declared as {payload.path}; nothing was done")
+        return payload
+
+
+def _checked(params: msgspec.Struct) -> CleanupParams:
+    if not isinstance(params, CleanupParams):
+        raise RemediationRefused(f"the parameters are not those of {NAME}")
+    if not params.files:
+        raise RemediationRefused("files: is empty; name the files to clean up, e.g. '*.log.*'")
+    try:
+        for pattern in params.files:
+            _check_pattern(pattern)
+    except ValueError as error:
+        raise RemediationRefused(str(error)) from error
+    return params
+
+
+def _choose(tree: Tree, wanted: CleanupParams, now: float) -> list[Found]:
+    """The files to clean up, oldest first, within the caps; leftovers of interrupted runs come before all."""
+    regular = [found for found in tree.files() if found.links == 1 or _is_stale(found, now)]
+    stale = [found for found in regular if _is_stale(found, now)]
+    matching = sorted(
+        (found for found in regular if any(matches(found.path, pattern) for pattern in wanted.files)),
+        key=lambda found: (found.identity.mtime_ns, found.path),
+    )
+    old_enough = [
+        found for found in matching[: max(0, len(matching) - wanted.keep_newest)] if _fits(found, wanted, now)
+    ]
+    if wanted.action == "compress":
+        old_enough = list(_compressible(tree, old_enough))
+    return list(_capped([*stale, *old_enough], wanted))
+
+
+def _is_stale(found: Found, now: float) -> bool:
+    name = found.path.rpartition("/")[2]
+    return is_temporary(name) and found.identity.mtime_ns <= (now - STALE_SECONDS) * 1e9
+
+
+def _fits(found: Found, wanted: CleanupParams, now: float) -> bool:
+    old = found.identity.mtime_ns <= (now - wanted.min_age_seconds) * 1e9
+    return old and found.identity.size > wanted.larger_than_bytes
+
+
+def _compressible(tree: Tree, files: Iterable[Found]) -> Iterator[Found]:
+    busy = open_for_writing(tree.path)
+    for found in files:
+        if found.path not in busy and not _is_compressed(tree, found.path):
+            yield found
+
+
+def _is_compressed(tree: Tree, path: str) -> bool:
+    """Whether it is compressed, or cannot be read: then it is left alone too."""
+    try:
+        with tree.folder_of(path) as (folder, name):
+            return is_compressed(folder, name)
+    except (OSError, Changed):
+        return True
+
+
+def _capped(files: Iterable[Found], wanted: CleanupParams) -> Iterator[Found]:
+    left, room = wanted.max_files, wanted.max_bytes
+    for found in files:
+        if left and found.identity.size <= room:
+            left -= 1
+            room -= found.identity.size
+            yield found
+
+
+def _item(found: Found, action: Action) -> Item:
+    leftover = is_temporary(found.path.rpartition("/")[2])
+    path = quote(os.fsencode(found.path), safe=_PLAIN)
+    return Item(path, "delete" if leftover else action, *found.identity)
+
+
+def _described(payload: Payload, action: Action, tree: Tree) -> Plan:
+    total = size_text(sum(item.size for item in payload.items))
+    steps = [_line(item) for item in payload.items[:MAX_LINES]]
+    if len(payload.items) > MAX_LINES:
+        steps.append(f"... and {len(payload.items) - MAX_LINES} more")
+    return Plan(
+        remediation=NAME,
+        target=payload.root,
+        summary=f"{action} {_files(len(payload.items))} ({total}) below {clean(payload.path)}{_limits_of(tree)}",
+        steps=tuple(steps),
+        payload=msgspec.Raw(msgspec.json.encode(payload)),
+    )
+
+
+def _line(item: Item) -> str:
+    changed = datetime.fromtimestamp(item.mtime_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{item.action} {_shown(item.path)} ({size_text(item.size)}, last changed {changed})"
+
+
+def _shown(path: str) -> str:
+    return clean(unquote_to_bytes(path).decode("utf-8", "replace"))
+
+
+def _limits_of(tree: Tree) -> str:
+    """What the walk did not see."""
+    notes = [f"{tree.unreadable} folders cannot be entered"] * bool(tree.unreadable)
+    notes += [f"only the first {MAX_ENTRIES} names were looked at"] * tree.cut
+    return f"; {', '.join(notes)}" if notes else ""
+
+
+def _nothing(wanted: CleanupParams, root: Root, tree: Tree) -> str:
+    larger = f" and larger than {size_text(wanted.larger_than_bytes)}" if wanted.larger_than_bytes else ""
+    kept = f" (the newest {wanted.keep_newest} are kept)" if wanted.keep_newest else ""
+    which = f"nothing older than {wanted.min_age_seconds:g} s{larger} matches {', '.join(wanted.files)}"
+    return f"{which} in {clean(str(root.folder))}{kept}{_limits_of(tree)}"
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
+
+
+def size_text(size: float) -> str:
+    """A size for people: `512 B`, `1.5 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+class _Work:
+    """The run of a plan: what was done, what was skipped, what failed."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._busy = open_for_writing(tree.path)
+        self._lines: list[str] = []
+        self._counts = {"done": 0, "skipped": 0, "failed": 0, "held": 0}
+        self._freed = 0
+
+    def through(self, items: Iterable[Item], deadline: float) -> Outcome:
+        """Do *items* one after the other until *deadline* (monotonic)."""
+        try:
+            for item in items:
+                if time.monotonic() >= deadline:
+                    raise OutOfTime
+                self._one(item, deadline)
+        except OutOfTime:
+            return self._outcome("timed_out")
+        return self._outcome("failed" if self._counts["failed"] and not self._counts["done"] else "succeeded")
+
+    def _one(self, item: Item, deadline: float) -> None:
+        path = os.fsdecode(unquote_to_bytes(item.path))
+        try:
+            with self._tree.folder_of(path) as (folder, name):
+                gained = self._compress(folder, name, item, deadline) if item.action == "compress" else item.size
+                if item.action == "delete":
+                    remove(folder, name, item.identity, max_links=2 if is_temporary(name) else 1)
+        except (Changed, FileNotFoundError, NotADirectoryError) as error:
+            self._note("skipped", item, str(error) if isinstance(error, Changed) else "it is gone")
+        except OSError as error:
+            self._note("failed", item, error.strerror or "")
+        else:
+            self._freed += gained
+            self._counts["held"] += path in self._busy
+            self._note("done", item, size_text(gained))
+
+    def _compress(self, folder: int, name: str, item: Item, deadline: float) -> int:
+        if os.fsdecode(unquote_to_bytes(item.path)) in self._busy:
+            raise Changed("a program writes to it")
+        return compress(folder, name, item.identity, deadline)
+
+    def _note(self, ending: str, item: Item, why: str) -> None:
+        self._counts[ending] += 1
+        if len(self._lines) < MAX_LINES:
+            done = {"delete": "deleted", "compress": "compressed"}[item.action]
+            self._lines.append(f"{done if ending == 'done' else ending} {_shown(item.path)}: {why}")
+
+    def _outcome(self, status: Literal["succeeded", "failed", "timed_out"]) -> Outcome:
+        counts = self._counts
+        parts = [f"{_files(counts['done'])} cleaned up, {size_text(self._freed)} freed"]
+        parts += [f"{counts[key]} {key}" for key in ("skipped", "failed") if counts[key]]
+        parts += ["out of time"] * (status == "timed_out")
+        if counts["held"]:
+            parts.append(f"{counts['held']} still open in a program: their space returns when it closes them")
+        more = sum(counts[key] for key in ("done", "skipped", "failed")) - len(self._lines)
+        output = "\n".join([*self._lines, *([f"... and {more} more"] if more else [])])
+        figures = {"files": float(counts["done"]), "bytes": float(self._freed)}
+        return Outcome(status=status, summary="; ".join(parts), output=output, figures=figures)
