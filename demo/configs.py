@@ -5,7 +5,6 @@ shipped. A replacement that finds nothing is an error: the shipped file changed 
 """
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,53 +76,50 @@ class Layout:
         return f"http://{self.addresses[part]}"
 
 
-def write_all(layout: Layout, python: str = sys.executable) -> None:
-    """Writes the four configuration files of a stack into its folder.
-
-    Raises:
-        ShippedFileChangedError: a shipped file no longer holds what is replaced.
-    """
-    write(layout.path("prometheus"), prometheus_text(layout.addresses, layout.interval_seconds))
-    write(layout.path("alertmanager"), alertmanager_text(layout.addresses))
-    write_yaml(layout.path("exporter"), exporter_config(layout))
-    write_yaml(layout.path("handler"), handler_config(layout, python))
-
-
-def prometheus_text(addresses: Mapping[str, str], interval_seconds: float, rules: str | None = None) -> str:
+def prometheus_text(addresses: Mapping[str, str], interval_seconds: float, rules: str, handler_url: str) -> str:
     """Gives the shipped prometheus.yml with these addresses, this interval and this glob of rule files.
 
+    Args:
+        addresses: HOST:PORT of prometheus, alertmanager, exporter and handler.
+        interval_seconds: scrape and evaluation interval.
+        rules: glob of the rule files.
+        handler_url: where people reach the handler, for the links in alerts.
+
     Raises:
         ShippedFileChangedError: the shipped file no longer holds what is replaced.
     """
-    text = (SHIPPED / "prometheus.yml").read_text(encoding="utf-8")
-    text = _with_addresses(text, addresses, "prometheus.yml")
-    text = _replace(r"\brules/\*\.rules\.yml", rules or str(SHIPPED / "rules" / "*.rules.yml"), text, "prometheus.yml")
-    seconds = f"{interval_seconds:g}s"
+    file = "prometheus.yml"
+    text = (SHIPPED / file).read_text(encoding="utf-8")
+    text = _replace(r"^( *nightshift_url:) *\S+", rf"\1 {handler_url}", text, file)
+    for part, shipped in SHIPPED_ADDRESSES.items():
+        text = _replace(rf"targets: \[{re.escape(shipped)}\]", f"targets: [{addresses[part]}]", text, file)
+    text = _replace(r"^( *- )rules/\*\.rules\.yml$", rf"\1{rules}", text, file)
     for key in ("scrape_interval", "evaluation_interval"):
-        text = _replace(rf"^(\s*{key}:) *5s\b", rf"\1 {seconds}", text, "prometheus.yml")
-    if interval_seconds < 5:
-        # A scrape may not take longer than its interval.
-        text = re.sub(r"^(\s*scrape_timeout:) *\S+", rf"\1 {seconds}", text, flags=re.MULTILINE)
-    return text
+        text = _replace(rf"^(  {key}:) *5s$", rf"\1 {interval_seconds:g}s", text, file)
+    # A scrape may not take longer than its interval.
+    timeout = min(interval_seconds, 4)
+    return _replace(r"^(  scrape_timeout:) *4s$", rf"\1 {timeout:g}s", text, file)
 
 
-def alertmanager_text(addresses: Mapping[str, str]) -> str:
-    """Gives the shipped alertmanager.yml with the handler's address.
+def alertmanager_text(handler: str) -> str:
+    """Gives the shipped alertmanager.yml with the handler's address (HOST:PORT).
 
     Raises:
         ShippedFileChangedError: the shipped file no longer holds what is replaced.
     """
-    text = (SHIPPED / "alertmanager.yml").read_text(encoding="utf-8")
-    return _with_addresses(text, {"handler": addresses["handler"]}, "alertmanager.yml")
+    file = "alertmanager.yml"
+    text = (SHIPPED / file).read_text(encoding="utf-8")
+    return _replace(rf"\bhttp://{re.escape(SHIPPED_ADDRESSES['handler'])}/", f"http://{handler}/", text, file)
 
 
 def exporter_config(layout: Layout) -> dict[str, object]:
     """Gives the exporter's configuration: the demo service's health, its worker, its access log."""
+    # By default health is polled every 30 s, in trouble every 10 s; a demo should not make people wait for that.
+    often = {"interval_seconds": 1, "trouble_interval_seconds": 1}
     return {
         "collectors": {
-            # By default every 30 s, in trouble every 10 s; a demo should not make people wait for that.
-            "health": {"services": {SERVICE: {"url": layout.url("service"), "interval_seconds": 1}}},
-            "services": {"checks": [{"service": WORKER, "pid_file": str(layout.pid_file)}]},
+            "health": {"services": {SERVICE: {"url": layout.url("service"), **often}}},
+            "services": {"services": {WORKER: {"pid_file": str(layout.pid_file), "interval_seconds": 1}}},
             "traffic": {"services": {SERVICE: {"path": str(layout.logs / "access.log")}}},
         }
     }
@@ -171,23 +167,6 @@ def write(path: Path, text: str) -> None:
 def write_yaml(path: Path, document: Mapping[str, object]) -> None:
     """Writes a YAML file."""
     write(path, yaml.safe_dump(document, sort_keys=False))
-
-
-def _with_addresses(text: str, addresses: Mapping[str, str], file: str) -> str:
-    """Replaces the shipped addresses; the own address of a file's program may be missing from it.
-
-    Raises:
-        ShippedFileChangedError: an address of another part is not in the text.
-    """
-    for part, address in addresses.items():
-        if part in SHIPPED_ADDRESSES:
-            text = _replace(rf"(?<![\d.])(?:127\.0\.0\.1|localhost){_port(part)}\b", address, text, file)
-    return text
-
-
-def _port(part: str) -> str:
-    """Gives `:port` of a part's shipped address, as a pattern."""
-    return re.escape(":" + SHIPPED_ADDRESSES[part].rpartition(":")[2])
 
 
 def _replace(pattern: str, replacement: str, text: str, file: str) -> str:

@@ -181,8 +181,10 @@ class Stack(AbstractContextManager["Stack"]):
     def _write_configs(self) -> None:
         """Writes the four configuration files."""
         layout = self.layout
-        called = {**layout.addresses, "handler": self.options.handler_address or layout.addresses["handler"]}
-        configs.write(layout.path("prometheus"), configs.prometheus_text(layout.addresses, layout.interval_seconds))
+        rules = str(configs.SHIPPED / "rules" / "*.rules.yml")
+        prometheus = configs.prometheus_text(layout.addresses, layout.interval_seconds, rules, layout.url("handler"))
+        configs.write(layout.path("prometheus"), prometheus)
+        called = self.options.handler_address or layout.addresses["handler"]
         configs.write(layout.path("alertmanager"), configs.alertmanager_text(called))
         for part, document in (
             ("exporter", configs.exporter_config(layout)),

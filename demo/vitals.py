@@ -121,4 +121,5 @@ def living_pid(pid_file: Path) -> int | None:
 
 
 def _percent(ratio: float) -> float:
-    return round(ratio * 100, 2)
+    """Gives 0..100; an overdrawn quota is full, not fuller."""
+    return round(min(ratio, 1.0) * 100, 2)
