@@ -73,7 +73,7 @@ class Tree:
         with os.scandir(folder) as listing:
             entries = sorted(islice(listing, MAX_ENTRIES - self._entries), key=lambda entry: entry.name)
         self._entries += len(entries)
-        self.cut = self.cut or self._entries >= MAX_ENTRIES or depth >= MAX_DEPTH
+        self.cut = self.cut or self._entries >= MAX_ENTRIES
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from self._enter(folder, entry.name, prefix, depth + 1)
@@ -87,10 +87,8 @@ class Tree:
                 yield Found(prefix + entry.name, Identity.of(status), status.st_nlink)
 
     def _enter(self, folder: int, name: str, prefix: str, depth: int) -> Iterator[Found]:
-        if depth > MAX_DEPTH:
-            return
         try:
-            below = self._step(folder, name)
+            below = self._step(folder, name, depth)
         except (OSError, Changed):
             self.unreadable += 1
             return
@@ -99,7 +97,9 @@ class Tree:
         finally:
             os.close(below)
 
-    def _step(self, folder: int, name: str) -> int:
+    def _step(self, folder: int, name: str, depth: int) -> int:
+        if depth > MAX_DEPTH:
+            raise Changed(f"{name} lies too deep")
         below = os.open(name, _FOLDER, dir_fd=folder)
         if _mount_of(below) != self._mount:
             os.close(below)
@@ -112,15 +112,15 @@ class Tree:
 
         Raises:
             OSError: a folder on the way is gone, is none, is a symbolic link, or cannot be opened.
-            Changed: a folder on the way is on another mount.
+            Changed: a folder on the way is on another mount, or lies too deep.
         """
         *folders, name = path.split("/")
         if name in {"", "."} or ".." in path.split("/"):
             raise Changed("no path below the root")
         current = os.dup(self._descriptor)
         try:
-            for step in folders:
-                below = self._step(current, step)
+            for depth, step in enumerate(folders, start=1):
+                below = self._step(current, step, depth)
                 os.close(current)
                 current = below
             yield current, name

@@ -49,8 +49,7 @@ _ROOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PATTERN = re.compile(r"[A-Za-z0-9_.@+=,~*?\[\]!-]{1,255}(?:/[A-Za-z0-9_.@+=,~*?\[\]!-]{1,255}){0,15}")
 _MAX_DOUBLE_STARS = 2
 #: No root, whoever declares it: a mistake here ends the machine.
-_FORBIDDEN = frozenset(["/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var"])
-_KERNEL = ("/dev/", "/proc/", "/sys/")
+_FORBIDDEN = re.compile(r"/|/(?:bin|boot|dev|etc|home|lib|lib64|proc|root|run|sbin|sys|usr|var)|/(?:dev|proc|sys)/.*")
 _PLAIN = "/ !$&'()*+,;=:@[]"
 
 Action = Literal["delete", "compress"]
@@ -64,9 +63,9 @@ class Root(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse what must never be a root (ValueError)."""
-        if not self.path.startswith("/") or "\0" in self.path or ".." in self.path.split("/"):
+        if not self.path.startswith("/") or not self.path.isprintable() or ".." in self.path.split("/"):
             raise ValueError(f"{self.path!r} is no absolute path without '..'")
-        if self.folder.as_posix() in _FORBIDDEN or f"{self.folder}/".startswith(_KERNEL):
+        if _FORBIDDEN.fullmatch(str(self.folder)):
             raise ValueError(f"{self.path!r} is never a root for cleanup; declare the folder that holds the files")
 
     @property
@@ -131,6 +130,11 @@ class Item(msgspec.Struct, frozen=True, array_like=True):
         """What the file must still be."""
         return Identity(self.inode, self.size, self.mtime_ns)
 
+    @property
+    def native_path(self) -> str:
+        """The path as the system calls want it."""
+        return os.fsdecode(unquote_to_bytes(self.path))
+
 
 class Payload(msgspec.Struct, frozen=True):
     """Everything that the run needs: the root as it was found, and the files."""
@@ -194,8 +198,7 @@ class Cleanup:
         try:
             payload = self._payload(plan)
             with locked(limits.lock_file), open_root(Path(payload.path)) as tree:
-                if (tree.device, tree.inode) != (payload.device, payload.inode):
-                    raise _Void(f"{payload.path} is another folder than when it was planned; nothing was done")
+                _same_root(tree, payload)
                 return _Work(tree).through(payload.items, deadline)
         except (_Void, LockTaken, RootRefused) as error:
             return Outcome(status="failed", summary=str(error))
@@ -213,6 +216,11 @@ class Cleanup:
         if declared is None or str(declared.folder) != payload.path:
             raise _Void(f"root {payload.root!r} is no longer declared as {payload.path}; nothing was done")
         return payload
+
+
+def _same_root(tree: Tree, payload: Payload) -> None:
+    if (tree.device, tree.inode) != (payload.device, payload.inode):
+        raise _Void(f"{payload.path} is another folder than when it was planned; nothing was done")
 
 
 def _checked(params: msgspec.Struct) -> CleanupParams:
@@ -347,35 +355,36 @@ class _Work:
 
     def through(self, items: Iterable[Item], deadline: float) -> Outcome:
         """Do *items* one after the other until *deadline* (monotonic)."""
-        try:
-            for item in items:
-                if time.monotonic() >= deadline:
-                    raise OutOfTime
-                self._one(item, deadline)
-        except OutOfTime:
-            return self._outcome("timed_out")
+        for item in items:
+            if time.monotonic() >= deadline or not self._one(item, deadline):
+                return self._outcome("timed_out")
         return self._outcome("failed" if self._counts["failed"] and not self._counts["done"] else "succeeded")
 
-    def _one(self, item: Item, deadline: float) -> None:
-        path = os.fsdecode(unquote_to_bytes(item.path))
+    def _one(self, item: Item, deadline: float) -> bool:
+        """Do one item and note its ending; False when time ran out in the middle of it."""
         try:
-            with self._tree.folder_of(path) as (folder, name):
-                gained = self._compress(folder, name, item, deadline) if item.action == "compress" else item.size
-                if item.action == "delete":
-                    remove(folder, name, item.identity, max_links=2 if is_temporary(name) else 1)
+            gained = self._act(item, deadline)
+        except OutOfTime:
+            return False
         except (Changed, FileNotFoundError, NotADirectoryError) as error:
             self._note("skipped", item, str(error) if isinstance(error, Changed) else "it is gone")
         except OSError as error:
             self._note("failed", item, error.strerror or "")
         else:
             self._freed += gained
-            self._counts["held"] += path in self._busy
+            self._counts["held"] += item.native_path in self._busy
             self._note("done", item, size_text(gained))
+        return True
 
-    def _compress(self, folder: int, name: str, item: Item, deadline: float) -> int:
-        if os.fsdecode(unquote_to_bytes(item.path)) in self._busy:
-            raise Changed("a program writes to it")
-        return compress(folder, name, item.identity, deadline)
+    def _act(self, item: Item, deadline: float) -> int:
+        """Delete or compress; gives the bytes gained."""
+        with self._tree.folder_of(item.native_path) as (folder, name):
+            if item.action == "delete":
+                remove(folder, name, item.identity, max_links=2 if is_temporary(name) else 1)
+                return item.size
+            if item.native_path in self._busy:
+                raise Changed("a program writes to it")
+            return compress(folder, name, item.identity, deadline)
 
     def _note(self, ending: str, item: Item, why: str) -> None:
         self._counts[ending] += 1
