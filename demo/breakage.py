@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import select
 import signal
 import threading
 import time
@@ -21,6 +22,7 @@ ERROR_SHARE = 0.3
 SLOW_SECONDS = 1.5
 # Errors and slowness end by themselves: nobody repairs them in the demo.
 SPELL_SECONDS = 60.0
+KILL_SECONDS = 5.0
 
 
 class UnknownBreakageError(ValueError):
@@ -79,7 +81,13 @@ class Breakage:
         pid = self.vitals.worker_pid()
         if pid is None or b"worker.py" not in Path(f"/proc/{pid}/cmdline").read_bytes():
             return "the worker does not run"
-        os.kill(pid, signal.SIGKILL)
+        descriptor = os.pidfd_open(pid)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            # Readable when the process has ended: it must not be seen alive after this.
+            select.select([descriptor], [], [], KILL_SECONDS)
+        finally:
+            os.close(descriptor)
         return f"killed worker {pid}"
 
     def raise_errors(self) -> str:

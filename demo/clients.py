@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-Struct = TypeVar("Struct", bound=msgspec.Struct)
+Value = TypeVar("Value")
 
 TIMEOUT_SECONDS = 5.0
 
@@ -67,12 +67,6 @@ class Incident(msgspec.Struct, frozen=True):
     messages: list[Message] = []
 
 
-class Incidents(msgspec.Struct, frozen=True):
-    """The handler's list of incidents."""
-
-    incidents: list[Incident]
-
-
 class Handler:
     """The alert handler's JSON API at `url`."""
 
@@ -85,7 +79,7 @@ class Handler:
         Raises:
             UnreachableError: the handler does not answer with incidents.
         """
-        return _decode(get(f"{self.url}/api/v1/incidents"), Incidents).incidents
+        return _decode(get(f"{self.url}/api/v1/incidents"), list[Incident])
 
     def incident(self, number: int) -> Incident:
         """Gives one incident with its timeline, attempts and messages.
@@ -140,8 +134,8 @@ def get(url: str) -> bytes:
     return body
 
 
-def _decode(body: bytes, into: type[Struct]) -> Struct:
-    """Decodes JSON into a struct.
+def _decode(body: bytes, into: type[Value]) -> Value:
+    """Decodes JSON into a type.
 
     Raises:
         UnreachableError: it does not fit.

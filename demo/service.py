@@ -139,6 +139,9 @@ class Server(http.server.ThreadingHTTPServer):
 
 def serve(place: Place, address: tuple[str, int], visitors_per_second: float) -> None:
     """Serves until SIGTERM or SIGINT; starts the worker, and visitors when asked for."""
+    # From the first moment on: a signal that came between the worker's start and the wait would leave it behind.
+    signals = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     for folder in (place.logs, place.cache, place.pid_file.parent):
         folder.mkdir(parents=True, exist_ok=True)
     vitals = Vitals(place)
@@ -147,8 +150,6 @@ def serve(place: Place, address: tuple[str, int], visitors_per_second: float) ->
         if vitals.worker_pid() is None:
             start = [sys.executable, "-I", WORKER, "--detach", "--pid-file", str(place.pid_file)]
             subprocess.run(start, check=True)
-        signals = {signal.SIGTERM, signal.SIGINT}
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         host, port = server.server_address[:2]
         print(f"listening on {host!s}:{port}", flush=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from alert_handler.remediations.cleanup import Root
 from demo import configs
 from demo.binaries import find
 from demo.clients import Handler, Prometheus, UnreachableError, get
@@ -254,12 +255,23 @@ def _service_command(layout: Layout, options: Options) -> list[str]:
 
 
 def _new_layout(interval_seconds: float) -> Layout:
-    """Makes the temporary folders and picks the ports; the cache lies in memory where it can."""
+    """Makes the temporary folders and picks the ports."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    in_memory = SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK)
-    cache = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SHARED_MEMORY if in_memory else folder))
+    cache = _cache_folder(folder)
     addresses = {part: f"127.0.0.1:{port}" for part, port in zip(PARTS, free_ports(len(PARTS)), strict=True)}
     return Layout(folder, cache, addresses, interval_seconds)
+
+
+def _cache_folder(folder: Path) -> Path:
+    """Makes the cache folder: in memory, so that cleaning it frees memory, where there is and the handler may clean."""
+    parent = folder
+    if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK):
+        try:
+            Root(str(SHARED_MEMORY / PREFIX))
+            parent = SHARED_MEMORY
+        except ValueError:
+            parent = folder
+    return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
 
 
 def _answers(url: str) -> bool:

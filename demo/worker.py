@@ -28,7 +28,9 @@ def main(argv: list[str] | None = None) -> int:
     if args.ledger:
         _append(args.ledger, f"{time.time():.3f} {os.getpid()}\n")
     time.sleep(args.linger)
-    if args.detach and _in_parent():
+    if not args.detach:
+        _announce(args.pid_file)
+    elif _detach(args.pid_file):
         return 0
     _work(args.pid_file)
     return 0
@@ -42,15 +44,15 @@ def _append(ledger: Path, line: str) -> None:
         os.fsync(file.fileno())
 
 
-def _in_parent() -> bool:
+def _detach(pid_file: Path) -> bool:
     """Goes into the background as a daemon does: own session, no open file of the starter. True in the starter."""
     ready, tell = os.pipe()
     child = os.fork()
     if child:
         os.close(tell)
-        # Ends when the worker has closed its copy, which it does once it is a session of its own.
-        os.read(ready, 1)
         os.waitpid(child, 0)
+        # Ends when the worker closes its copy: then its pid file is written.
+        os.read(ready, 1)
         return True
     os.setsid()
     if os.fork():
@@ -58,17 +60,22 @@ def _in_parent() -> bool:
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
-    # A descriptor inherited from the starter could hold a lock of its; the pipe's end goes with them.
+    _announce(pid_file)
+    # With the pipe's end go descriptors inherited from the starter: one could hold a lock of its.
     os.closerange(3, 1024)
     return False
 
 
-def _work(pid_file: Path) -> None:
-    """Writes the pid file atomically and waits for SIGTERM or SIGINT; removes the file at the end."""
+def _announce(pid_file: Path) -> None:
+    """Writes the pid file, whole or not at all; from now on SIGTERM and SIGINT wait for `_work`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     new = pid_file.with_name(f".{pid_file.name}.{os.getpid()}")
     new.write_text(f"{os.getpid()}\n", encoding="ascii")
     new.replace(pid_file)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+
+
+def _work(pid_file: Path) -> None:
+    """Waits for SIGTERM or SIGINT and removes the pid file."""
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     pid_file.unlink(missing_ok=True)
 

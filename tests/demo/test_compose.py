@@ -216,7 +216,7 @@ def test_compose_exporter_configuration_is_valid() -> None:
 def test_compose_handler_configuration_is_valid() -> None:
     """The alert handler takes its file, and cleans only folders that are mounted into it."""
     path = compose_configs.FOLDER / "alert_handler.yml"
-    argv = [sys.executable, "-m", "alert_handler", "check-config", "--config.file", str(path)]
+    argv = [sys.executable, "-m", "alert_handler", "--config.check", "--config.file", str(path)]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     mounted = {volume.split(":")[1] for volume in SERVICES["alert_handler"]["volumes"]}
