@@ -1,11 +1,9 @@
-"""`python -m alert_handler`, installed as nightshift-handler: serve, incidents, check-config."""
+"""`python -m alert_handler`, installed as nightshift-handler."""
 
 import argparse
+import importlib
 import sys
 
-import requests
-
-from alert_handler import app, cli
 from alert_handler.config import DEFAULT_PATH, PORT
 from alert_handler.errors import AlertHandlerError
 from chassis import flags, logs
@@ -13,10 +11,11 @@ from chassis.server import AddressUnusable
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """The command line; each verb is a module in `alert_handler.verbs`."""
     main_parser = argparse.ArgumentParser(
         prog="nightshift-handler", description="Receives alerts, repairs what it may, verifies, tells people."
     )
+    main_parser.set_defaults(verb="serve")
     flags.add(main_parser, config=DEFAULT_PATH, port=PORT)
     verbs = main_parser.add_subparsers(dest="verb", metavar="VERB")
     verbs.add_parser("serve", help="run (the default)")
@@ -30,20 +29,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line *argv*; the exit status."""
+    """Run the command line *argv*; the exit status: 0, or 2 with the reason on standard error."""
     arguments = parser().parse_args(argv)
     logs.configure(arguments.log_level, arguments.log_format)
-    path = flags.config_path(arguments.config_file, DEFAULT_PATH)
+    verb = "check-config" if arguments.config_check else arguments.verb or "serve"
+    module = importlib.import_module(f"alert_handler.verbs.{verb.replace('-', '_')}")
     try:
-        if arguments.config_check or arguments.verb == "check-config":
-            sys.stdout.write(cli.check_config(path))
-        elif arguments.verb == "describe":
-            sys.stdout.write(cli.describe())
-        elif arguments.verb == "incidents":
-            sys.stdout.write(cli.incidents(arguments.external_url, arguments))
-        else:
-            app.serve(path, flags.addresses(arguments.listen, PORT), arguments.external_url)
-    except (AlertHandlerError, AddressUnusable, requests.RequestException) as error:
+        sys.stdout.write(module.run(arguments))
+    except (AlertHandlerError, AddressUnusable) as error:
         sys.stderr.write(f"nightshift-handler: {error}\n")
         return 2
     return 0

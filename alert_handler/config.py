@@ -75,7 +75,7 @@ class Config(msgspec.Struct, frozen=True):
     #: Sections of the remediation kinds, by kind.
     remediations: dict[str, dict[str, Any]] = {}
     #: Channels by name; each may say `kind` (default: its name) and `min_severity`, the rest is its kind's.
-    notifiers: dict[str, dict[str, Any]] = {"log": {}}
+    notifiers: dict[str, dict[str, Any]] = msgspec.field(default_factory=lambda: {"log": {}})
     #: Asked first, in this order; then those of the files.
     playbooks: tuple[Playbook, ...] = ()
     playbook_files: tuple[str, ...] = (str(SHIPPED_PLAYBOOKS / "*.yml"),)

@@ -158,7 +158,7 @@ class Handler:
         self._hire_couriers()
 
     def ready(self) -> str:
-        """ "" when it takes and works on webhooks, else what is wrong."""
+        """Nothing when it takes and works on webhooks, else what is wrong."""
         if self._stopped:
             return "stopping"
         if not self.database.writable and not self.database.probe():

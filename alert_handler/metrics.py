@@ -1,6 +1,13 @@
 """The alert handler's own metrics, all in one place. Names and labels are a contract with rules and boards."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 #: From a redelivery to a remediation that runs into its deadline.
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -11,6 +18,7 @@ class Metrics:
     """Every series that the handler shows; made once and given to whoever counts."""
 
     def __init__(self) -> None:
+        disable_created_metrics()
         self.registry = CollectorRegistry(auto_describe=False)
         #: Every own family as rules write it: name -> (kind, label names, help).
         self.catalogue: dict[str, tuple[str, tuple[str, ...], str]] = {}

@@ -4,12 +4,10 @@ API: https://prometheus.io/docs/prometheus/latest/querying/api/.
 """
 
 import msgspec
-import requests
 
 from alert_handler.errors import PrometheusRejected, PrometheusUnavailable
+from alert_handler.http import HttpClient, NoAnswer
 from alert_handler.model import Labels
-
-MAX_ANSWER_BYTES = 8 * 1024 * 1024
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -54,7 +52,7 @@ class PrometheusApi:
 
     def __init__(self, url: str, timeout_seconds: float = 5.0) -> None:
         self._url = url.rstrip("/")
-        self._timeout = timeout_seconds
+        self._http = HttpClient(timeout_seconds)
 
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
         """The answer of an instant query at time *at* (default: Prometheus' now); a scalar is one sample.
@@ -83,25 +81,12 @@ class PrometheusApi:
         data = self._get("/api/v1/query_range", params)
         return [Series(r.metric, tuple((t, float(v)) for t, v in r.values)) for r in _VECTOR.decode(data.result)]
 
-    def ready(self) -> bool:
-        """Whether it answers and is ready."""
-        try:
-            return requests.get(f"{self._url}/-/ready", timeout=self._timeout, allow_redirects=False).ok
-        except requests.RequestException:
-            return False
-
     def _get(self, path: str, params: dict[str, str]) -> _Data:
         try:
-            with requests.get(
-                self._url + path, params=params, timeout=self._timeout, allow_redirects=False, stream=True
-            ) as response:
-                body = response.raw.read(MAX_ANSWER_BYTES + 1, decode_content=True)
-                status = response.status_code
-        except (requests.RequestException, OSError) as error:
-            raise PrometheusUnavailable(f"prometheus {self._url}: {type(error).__name__}") from error
-        if len(body) > MAX_ANSWER_BYTES:
-            raise PrometheusRejected(f"prometheus {self._url}: the answer is over {MAX_ANSWER_BYTES} bytes")
-        return self._data(status, body)
+            answer = self._http.get(self._url + path, params)
+        except NoAnswer as error:
+            raise PrometheusUnavailable(f"prometheus {self._url}: {error}") from error
+        return self._data(answer.status, answer.body)
 
     def _data(self, status: int, body: bytes) -> _Data:
         try:

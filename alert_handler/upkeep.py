@@ -7,11 +7,10 @@ So the handler itself does.
 import logging
 import platform
 
-import requests
-
 from alert_handler.clock import Clock
 from alert_handler.config import Config
 from alert_handler.errors import StoreUnavailable
+from alert_handler.http import HttpClient, NoAnswer
 from alert_handler.lifecycle import WATCHDOG
 from alert_handler.metrics import Metrics
 from alert_handler.model import Message, Severity
@@ -38,6 +37,7 @@ class Upkeep:
         self._clock = clock
         self._started = clock()
         self._missing = False
+        self._http = HttpClient(UPSTREAM_TIMEOUT_SECONDS)
         self._up: dict[str, bool] = {}
         metrics.build_info.labels(VERSION, "", platform.python_version()).set(1)
         metrics.mode_info.clear()
@@ -115,9 +115,8 @@ class Upkeep:
 
     def _ask(self, upstream: str, url: str) -> None:
         try:
-            address = f"{url.rstrip('/')}/-/ready"
-            up = requests.get(address, timeout=UPSTREAM_TIMEOUT_SECONDS, allow_redirects=False).ok
-        except requests.RequestException:
+            up = self._http.get(f"{url.rstrip('/')}/-/ready").ok
+        except NoAnswer:
             up = False
         self._up[upstream] = up
         self._metrics.upstream_up.labels(upstream).set(up)

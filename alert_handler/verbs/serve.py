@@ -1,0 +1,19 @@
+"""serve: run the alert handler (the default)."""
+
+import argparse
+
+from alert_handler import app
+from alert_handler.config import DEFAULT_PATH, PORT
+from chassis import flags
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Run until SIGTERM.
+
+    Raises:
+        ConfigInvalid: the configuration cannot be used.
+        AddressUnusable: an address cannot be listened on.
+    """
+    path = flags.config_path(arguments.config_file, DEFAULT_PATH)
+    app.serve(path, flags.addresses(arguments.listen, PORT), arguments.external_url)
+    return ""
