@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 from alert_handler import config as configuration
 from alert_handler.errors import AlertHandlerError, StoreUnavailable
 from alert_handler.handler import Handler
-from alert_handler.routes import api, intake, process
+from alert_handler.routes import api, intake, management
 from chassis.logs import event
 from chassis.server import Server, until_stopped
 
@@ -53,13 +53,13 @@ class Reloader:
             metrics.reload_timestamp.set(self._handler.clock())
 
 
-def create_app(handler: Handler, reload: process.Reload) -> Flask:
+def create_app(handler: Handler, reload: management.Reload) -> Flask:
     """The WSGI application over *handler*."""
     app = Flask(__name__)
     # A redirect loses an alert silently, so no address redirects to another spelling of itself.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.register_blueprint(process.blueprint(handler, reload))
+    app.register_blueprint(management.blueprint(handler, reload))
     app.register_blueprint(api.blueprint(handler))
     app.register_blueprint(intake.blueprint(handler))
     app.register_error_handler(StoreUnavailable, _unavailable)

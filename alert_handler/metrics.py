@@ -18,7 +18,7 @@ class Metrics:
     """Every series that the handler shows; made once and given to whoever counts."""
 
     def __init__(self) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=False)
         #: Every own family as rules write it: name -> (kind, label names, help).
         self.catalogue: dict[str, tuple[str, tuple[str, ...], str]] = {}

@@ -1,4 +1,4 @@
-"""What every Prometheus daemon shows of itself: /metrics, /-/healthy, /-/ready, /-/reload."""
+"""Prometheus' management API for this daemon, and its metrics: /metrics, /-/healthy, /-/ready, /-/reload."""
 
 from collections.abc import Callable
 
