@@ -94,12 +94,12 @@ def stop_process(pid: int, mark: str) -> bool:
     """
     if mark not in command_line(pid):
         return False
-    _signal_group(pid, signal.SIGTERM)
+    _signal(pid, signal.SIGTERM)
     pause, deadline = threading.Event(), time.monotonic() + STOP_SECONDS
     while mark in command_line(pid) and time.monotonic() < deadline:
         pause.wait(0.02)
     if mark in command_line(pid):
-        _signal_group(pid, signal.SIGKILL)
+        _signal(pid, signal.SIGKILL)
     return True
 
 
@@ -115,5 +115,14 @@ def _signal_group(pid: int, number: int) -> None:
     """Sends a signal to the group that `pid` leads; a group that is gone is fine."""
     try:
         os.killpg(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _signal(pid: int, number: int) -> None:
+    """Sends a signal to a process, and to the group that it leads, if any; one that is gone is fine."""
+    _signal_group(pid, number)
+    try:
+        os.kill(pid, number)
     except ProcessLookupError:
         return
