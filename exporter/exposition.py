@@ -1,12 +1,11 @@
 """Text formats of an exposition: Prometheus text 0.0.4 and OpenMetrics 1.0, chosen by the Accept header."""
 
-import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
-
-from prometheus_client import Metric as ClientMetric
+from functools import lru_cache
+from itertools import starmap
+from typing import Protocol, cast
 
 from exporter.families import Family, Kind, Metric, go_float, series
 
@@ -22,27 +21,54 @@ class Format:
 TEXT = Format("text/plain; version=0.0.4; charset=utf-8", openmetrics=False)
 OPENMETRICS = Format("application/openmetrics-text; version=1.0.0; charset=utf-8", openmetrics=True)
 
-#: Kinds that text 0.0.4 does not have, and what stands for them there.
-_TEXT_KINDS: dict[Kind, str] = {
-    "info": "gauge",
-    "stateset": "gauge",
-    "gaugehistogram": "histogram",
-    "unknown": "untyped",
-}
+
+class ClientSample(Protocol):
+    """A sample of prometheus_client."""
+
+    @property
+    def name(self) -> str:
+        """The name with its suffix."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels by name."""
+
+    @property
+    def value(self) -> float:
+        """The value."""
+
+
+class ClientMetric(Protocol):
+    """A metric of prometheus_client, known by its shape: importing the library costs 8 MB and it may not be used."""
+
+    name: str
+    documentation: str
+    type: str
+
+    @property
+    def samples(self) -> Sequence[ClientSample]:
+        """The samples."""
 
 
 def render(families: Iterable[Family], form: Format) -> bytes:
     """The exposition of *families* in *form*; a family without samples leaves no trace."""
-    parts = []
-    for family in merge(families):
-        parts.append(_header(family.metric, form))
-        parts.append(_lines(family.samples))
-    if form.openmetrics:
-        parts.append("# EOF\n")
-    return "".join(parts).encode()
+    merged = merge(families)
+    text = _join(merged, form, "{}{}\n".format)
+    if "nan\n" in text or "inf\n" in text:  # Python's words; a label value is never at the end of a line
+        text = _join(merged, form, lambda prefix, value: f"{prefix}{go_float(value)}\n")
+    return text.encode()
 
 
-def merge(families: Iterable[Family]) -> Iterator[Family]:
+def _join(families: Iterable[Family], form: Format, line: Callable[[str, float], str]) -> str:
+    parts: list[str] = []
+    for family in families:
+        parts.append(family.metric.openmetrics_header if form.openmetrics else family.metric.text_header)
+        parts.extend(starmap(line, family.samples.items()))
+    parts.append("# EOF\n" if form.openmetrics else "")
+    return "".join(parts)
+
+
+def merge(families: Iterable[Family]) -> list[Family]:
     """One family per metric name: both formats forbid a second one, and the first sample of a series counts."""
     first: dict[str, Family] = {}
     for family in families:
@@ -51,27 +77,13 @@ def merge(families: Iterable[Family]) -> Iterator[Family]:
         name = family.metric.base_name
         if name in first:
             joined = Family(first[name].metric)
-            joined.samples = family.samples | first[name].samples
-            family = joined  # noqa: PLW2901 -- stands for both
-        first[name] = family
-    yield from first.values()
-
-
-def _header(metric: Metric, form: Format) -> str:
-    text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
-    if not form.openmetrics:
-        kind = _TEXT_KINDS.get(metric.kind, metric.kind)
-        return f"# HELP {metric.name} {text}\n# TYPE {metric.name} {kind}\n"
-    name = metric.base_name
-    text = text.replace('"', r"\"")
-    unit = f"# UNIT {name} {metric.unit}\n" if metric.unit else ""
-    return f"# HELP {name} {text}\n# TYPE {name} {metric.kind}\n{unit}"
-
-
-def _lines(samples: dict[str, float]) -> str:
-    if math.isfinite(sum(samples.values())):
-        return "".join([f"{prefix}{value}\n" for prefix, value in samples.items()])
-    return "".join([f"{prefix}{go_float(value)}\n" for prefix, value in samples.items()])
+            joined.samples = first[name].samples | {
+                prefix: value for prefix, value in family.samples.items() if prefix not in first[name].samples
+            }
+            first[name] = joined
+        else:
+            first[name] = family
+    return list(first.values())
 
 
 def from_client(metric: ClientMetric, kept: dict[str, Metric]) -> Family:
@@ -91,6 +103,7 @@ def from_client(metric: ClientMetric, kept: dict[str, Metric]) -> Family:
     return family
 
 
+@lru_cache(maxsize=64)
 def negotiate(accept: str) -> Format:
     """The format that an Accept header prefers; text 0.0.4 unless it prefers OpenMetrics 1.x."""
     best = {TEXT: 0.0, OPENMETRICS: 0.0}
@@ -127,6 +140,7 @@ def _quality(parameters: str) -> float:
     return quality if 0 <= quality <= 1 else 0.0
 
 
+@lru_cache(maxsize=64)
 def wants_gzip(accept_encoding: str) -> bool:
     """Whether an Accept-Encoding header takes gzip."""
     qualities = {}

@@ -20,6 +20,13 @@ KEPT_LABEL_SETS = 20_000
 #: Seconds; from a cached answer to a request that people give up on.
 DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+#: Kinds that text 0.0.4 does not have, and what stands for them there.
+_TEXT_KINDS: dict[Kind, str] = {
+    "info": "gauge",
+    "stateset": "gauge",
+    "gaugehistogram": "histogram",
+    "unknown": "untyped",
+}
 _UNITS = ("seconds", "bytes", "ratio")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
@@ -30,20 +37,30 @@ class Metric:
     The unit is read off the name, as Prometheus spells it: `_seconds`, `_bytes` or `_ratio`, before `_total`.
     """
 
-    __slots__ = ("help", "kind", "labels", "name", "prefixes", "unit")
+    __slots__ = ("base_name", "help", "kind", "labels", "name", "openmetrics_header", "prefixes", "text_header", "unit")
 
     def __init__(self, name: str, kind: Kind, help_text: str, labels: Sequence[str] = ()) -> None:
         self.name = name
         self.kind = kind
         self.help = help_text
         self.labels = tuple(labels)
+        #: The name of the family in OpenMetrics.
+        self.base_name = name.removesuffix("_total") if kind == "counter" else name
         self.unit = next((unit for unit in _UNITS if self.base_name.endswith(f"_{unit}")), "")
         self.prefixes = LabelSets(name, self.labels)
+        self.text_header = self._text_header()
+        self.openmetrics_header = self._openmetrics_header()
 
-    @property
-    def base_name(self) -> str:
-        """The name of the family in OpenMetrics: without a counter's `_total`."""
-        return self.name.removesuffix("_total") if self.kind == "counter" else self.name
+    def _text_header(self) -> str:
+        """The lines above the samples in text 0.0.4."""
+        text = self.help.replace("\\", r"\\").replace("\n", r"\n")
+        return f"# HELP {self.name} {text}\n# TYPE {self.name} {_TEXT_KINDS.get(self.kind, self.kind)}\n"
+
+    def _openmetrics_header(self) -> str:
+        """The lines above the samples in OpenMetrics."""
+        name = self.base_name
+        unit = f"# UNIT {name} {self.unit}\n" if self.unit else ""
+        return f"# HELP {name} {escape(self.help)}\n# TYPE {name} {self.kind}\n{unit}"
 
     def __repr__(self) -> str:
         return f"Metric({self.name!r}, {self.kind!r}, labels={self.labels!r})"

@@ -5,11 +5,9 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 
-from prometheus_client.process_collector import ProcessCollector
-
 from chassis import VERSION
-from exporter.exposition import from_client
 from exporter.families import Family, Metric
+from exporter.sources import own_process
 
 BUILD_INFO = Metric(
     "nightshift_build_info",
@@ -25,16 +23,7 @@ RELOAD_TIMESTAMP = Metric(
     "gauge",
     "Unix time in seconds at which the configuration in use was loaded.",
 )
-#: As prometheus_client names them.
-PROCESS = (
-    Metric("process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes."),
-    Metric("process_resident_memory_bytes", "gauge", "Resident memory size in bytes."),
-    Metric("process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds."),
-    Metric("process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds."),
-    Metric("process_open_fds", "gauge", "Number of open file descriptors."),
-    Metric("process_max_fds", "gauge", "Maximum number of open file descriptors."),
-)
-METRICS = (BUILD_INFO, RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, *PROCESS)
+METRICS = (BUILD_INFO, RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, *own_process.METRICS)
 
 
 class SelfMetrics:
@@ -45,8 +34,7 @@ class SelfMetrics:
         revision = os.environ.get("NIGHTSHIFT_REVISION", "unknown")
         self._build = Family(BUILD_INFO)
         self._build.add(1, VERSION, revision, platform.python_version())
-        self._process = ProcessCollector(registry=None)
-        self._declared = {metric.base_name: metric for metric in PROCESS}
+        self._process = own_process.OwnProcess()
         self._reload_successful = 0
         self._reload_timestamp = 0.0
 
@@ -61,5 +49,4 @@ class SelfMetrics:
         yield self._build
         yield Family(RELOAD_SUCCESSFUL, self._reload_successful)
         yield Family(RELOAD_TIMESTAMP, self._reload_timestamp)
-        for metric in self._process.collect():
-            yield from_client(metric, self._declared)
+        yield from self._process.collect()
