@@ -16,19 +16,15 @@ from types import FrameType
 
 from demo import kept
 from demo.binaries import BinaryMissingError, find
-from demo.configs import SERVICE, WORKER, ShippedFileChangedError
+from demo.configs import ShippedFileChangedError
 from demo.progress import Progress, table
-from demo.repair import MILESTONES, Fault, Repair
-from demo.service import break_it
+from demo.repair import MILESTONES, Repair
+from demo.scenario import DEAD_WORKER, DISK, break_one, follow
 from demo.stack import Options, Stack, StackFailedError
 from demo.vitals import MIB
 from demo.waiting import DeadlineError
 
-FAULTS = (
-    Fault("log folder fills up", "disk", "NightshiftServiceDiskCritical", SERVICE),
-    Fault("worker dies", "worker", "NightshiftServiceDown", WORKER),
-)
-REPAIR_SECONDS = 120.0
+FAULTS = (DISK, DEAD_WORKER)
 # What Nightshift promises for the processes that belong to it, Prometheus and Alertmanager included.
 GOAL_MIB = 200
 GOAL_SECONDS = 60
@@ -138,26 +134,19 @@ def _break_all(stack: Stack, progress: Progress) -> list[Repair]:
     """Breaks one thing after the other, without waiting for the first repair."""
     repairs = []
     for fault in FAULTS:
-        answer = break_it(stack.layout.url("service"), fault.way)
-        repairs.append(Repair(fault, float(str(answer["at"]))))
-        progress.step(f"broken: {answer['text']}")
+        repair, text = break_one(stack, fault)
+        repairs.append(repair)
+        progress.step(f"broken: {text}")
     return repairs
 
 
 def _follow(stack: Stack, repairs: Sequence[Repair], progress: Progress) -> bool:
     """Waits until every fault has run its course, says each milestone; False when the time ran out."""
     told: set[tuple[str, str]] = set()
-
-    def look() -> bool:
-        done = [repair.look(stack.prometheus, stack.handler) for repair in repairs]
-        _tell_news(repairs, told, progress)
-        return all(done)
-
-    waited_for = f"{len(repairs)} repairs"
     try:
-        stack.wait(look, waited_for, REPAIR_SECONDS)
+        follow(stack, repairs, lambda: _tell_news(repairs, told, progress))
     except DeadlineError as error:
-        progress.text(f"{error}: " + "; ".join(repair.missing() for repair in repairs if not repair.done))
+        progress.text(str(error))
         return False
     return True
 

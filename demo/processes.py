@@ -65,6 +65,13 @@ class Child:
         _signal_group(self.process.pid, signal.SIGKILL)
         self.process = None
 
+    def kill(self) -> None:
+        """Kills this one process with SIGKILL, as the kernel does when memory is short; what it started lives on."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
     def resident_bytes(self) -> int:
         """Resident memory now; 0 when it does not run."""
         return resident_bytes(self.pid) if self.pid else 0
