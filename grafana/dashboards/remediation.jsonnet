@@ -41,7 +41,7 @@ board.new(
       )],
       [3, panel.tile('Running now', 'Actions that run at this moment.', absent, 'short', [q.now('sum(' + now('nightshift_remediation_running') + ')')], null, [actions])],
       [3, panel.tile('Given up', 'Pairs of action and target with three verified failures within the hour: Nightshift does not try again, a person must.', absent, 'short', [q.now('max(' + now('nightshift_strikes_open') + ')')], theme.any('orange'), [incidents])],
-      [3, panel.tile('Messages waiting', 'Messages in the outbox, all channels. They are sent again until they get through.', absent, 'short', [q.now('sum(' + q.max('channel', now('nightshift_outbox_pending')) + ')')], theme.any('yellow'), [incidents])],
+      [3, panel.tile('Messages waiting', 'Messages in the outbox, all channels. They are sent again until they get through.', absent, 'short', [q.now(q.count('channel', 'nightshift_outbox_pending'))], theme.any('yellow'), [incidents])],
       [3, panel.status('Watchdog', 'Whether the always firing watchdog alert reached the alert handler in time: the proof that alerts get through.', absent, words.watchdog, [q.now('max(' + now('nightshift_watchdog_missing') + ')')], [incidents])],
     ] },
     { height: 8, panels: [

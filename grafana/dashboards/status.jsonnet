@@ -52,7 +52,7 @@ board.new(
         'Incidents that the alert handler has not closed.',
         'The alert handler is not scraped.',
         'short',
-        [q.now('sum(' + q.max('severity', q.handler('nightshift_incidents_open')) + ')')],
+        [q.now(q.count('severity', 'nightshift_incidents_open'))],
         theme.any('orange'),
         [incidents]
       )],

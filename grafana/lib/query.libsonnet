@@ -35,9 +35,11 @@ local gained(selector, window) =
     '(histogram_quantile(' + q + ', ' + self.events(if by == '' then 'le' else 'le, ' + by, buckets, '15m') + ') >= 0)',
   // For counts only: none found is a true zero.
   orZero(expr):: '(' + expr + ') or vector(0)',
+  // A gauge of the handler over all its labels: a scraped handler that has no such series yet has none of that kind.
+  count(by, metric):: 'sum(' + self.max(by, self.handler(metric)) + ') or 0 * max(' + self.handler('nightshift_store_writable') + ')',
   // Events of a rare counter: for each bar of a panel, and within the whole time range of the board.
   events(by, selector, window='$__interval'):: self.sum(by, gained(selector, window)),
-  total(by, selector):: self.sum(by, 'sum_over_time(' + gained(selector, '1m') + '[$__range:1m])'),
+  total(by, selector):: 'sum_over_time((' + self.events(by, selector, '1m') + ')[$__range:1m])',
 
   // Targets: a curve, one value now, rows of a table. The panel numbers them.
   curve(expr, legend):: target(expr, legend, false),
