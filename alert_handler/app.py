@@ -9,7 +9,8 @@ from werkzeug.exceptions import HTTPException
 from alert_handler import config as configuration
 from alert_handler.errors import AlertHandlerError, StoreUnavailable
 from alert_handler.handler import Handler
-from alert_handler.routes import api, intake, management
+from alert_handler.resources import LiveResources
+from alert_handler.routes import api, intake, management, pages
 from chassis.logs import event
 from chassis.server import Server, until_stopped
 
@@ -60,7 +61,9 @@ def create_app(handler: Handler, reload: management.Reload) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.register_blueprint(management.blueprint(handler, reload))
-    app.register_blueprint(api.blueprint(handler))
+    resources = LiveResources(lambda: handler.config.prometheus.url, handler.clock).read
+    app.register_blueprint(api.blueprint(handler, resources))
+    app.register_blueprint(pages.blueprint(handler, resources))
     app.register_blueprint(intake.blueprint(handler))
     app.register_error_handler(StoreUnavailable, _unavailable)
     app.register_error_handler(HTTPException, _http_error)

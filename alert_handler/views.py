@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from alert_handler.handler import Handler
-from alert_handler.model import Attempt, Case
+from alert_handler.model import Attempt, Case, Severity
+from alert_handler.presentation.wording import standing
+from alert_handler.resources import Reading
 from alert_handler.store.inbox import Reject
 
 View = dict[str, Any]
@@ -13,7 +15,10 @@ View = dict[str, Any]
 #: The four states of the status board, best first.
 STATES = ("HEALTHY", "WARNING", "DEGRADED", "CRITICAL")
 _STATE_OF_SEVERITY = {"critical": "CRITICAL", "high": "DEGRADED", "medium": "WARNING", "low": "HEALTHY"}
+_RANKS = tuple(Severity)
 SAMPLE_SHOWN = 2_000
+#: Open incidents that the status shows, the worst of the newest.
+OPEN_SHOWN = 200
 
 
 def incident_summary(case: Case) -> View:
@@ -37,6 +42,7 @@ def incident_summary(case: Case) -> View:
         "due_at": case.due_at if case.stage else None,
         "decision": _decision(case),
         "verdict": case.verdict.value if case.verdict else "",
+        "standing": standing(case),
     }
 
 
@@ -94,11 +100,12 @@ def reject(found: Reject) -> View:
 
 def status(handler: Handler) -> View:
     """The state of the house: the worst open incident, what stands between it and people, the switches."""
-    open_cases = handler.incidents.list(state="open", limit=200)
+    counts = handler.incidents.open_by_severity()
     checks = _checks(handler)
     switches = handler.switches.read()
+    open_cases = sorted(handler.incidents.list(state="open", limit=OPEN_SHOWN), key=_worst_first)
     return {
-        "state": _state(open_cases, checks),
+        "state": _state(counts, checks),
         "at": handler.clock(),
         "mode": handler.config.mode,
         "switches": {
@@ -108,11 +115,19 @@ def status(handler: Handler) -> View:
             "kill_switch": switches.killed,
         },
         "checks": checks,
+        "open_count": sum(counts.values()),
+        "affected": _affected(open_cases),
         "open": [incident_summary(case) for case in open_cases],
         "recent": [incident_summary(case) for case in handler.incidents.list(state="closed", limit=10)],
         "actions": [attempt(a) for a in handler.attempts.list(limit=10)],
         "queues": handler.outbox.queues(),
+        "inbox_pending": handler.inbox.pending(),
     }
+
+
+def board(handler: Handler, reading: Reading) -> View:
+    """The status with the live resources: what the status board shows."""
+    return {**status(handler), "resources": reading}
 
 
 def seed_data(handler: Handler, now: datetime) -> View:
@@ -155,22 +170,46 @@ def _decision(case: Case) -> View | None:
 
 def _checks(handler: Handler) -> list[View]:
     """What must work for an alert to become an action and a message."""
-    heard = handler.upkeep.last_heard()
-    upstream = {name: handler.upkeep.upstream_up(name) for name in ("prometheus", "alertmanager")}
+    writable, missing = handler.database.writable, handler.upkeep.watchdog_missing
+    store = "writes are synced to disk" if writable else "the last write failed: webhooks are answered 503"
     return [
-        {"name": "store", "ok": handler.database.writable, "text": "writes are synced to disk"},
-        {"name": "prometheus", "ok": upstream["prometheus"], "text": handler.config.prometheus.url},
-        {"name": "alertmanager", "ok": upstream["alertmanager"], "text": handler.config.alertmanager.url},
-        {"name": "watchdog", "ok": not handler.upkeep.watchdog_missing, "text": "always-firing alert", "at": heard},
+        {"name": "store", "ok": writable, "text": store, "at": None},
+        _upstream(handler, "prometheus", handler.config.prometheus.url),
+        _upstream(handler, "alertmanager", handler.config.alertmanager.url),
+        {
+            "name": "watchdog",
+            "ok": not missing,
+            "text": "the always-firing alert is silent: no alert can arrive" if missing else "always-firing alert",
+            "at": handler.upkeep.last_heard(),
+        },
     ]
 
 
-def _state(open_cases: list[Case], checks: list[View]) -> str:
-    severities = [case.triage.severity if case.triage else "medium" for case in open_cases]
-    states = [_STATE_OF_SEVERITY[severity] for severity in severities]
+def _upstream(handler: Handler, name: str, url: str) -> View:
+    up = handler.upkeep.upstream_up(name)
+    return {"name": name, "ok": up, "text": url if up else f"no answer from {url}", "at": None}
+
+
+def _state(counts: dict[str, int], checks: list[View]) -> str:
+    """The worst of the open incidents (one not yet triaged counts as medium) and of the checks."""
+    states = [_STATE_OF_SEVERITY[severity or "medium"] for severity in counts]
     if not all(check["ok"] for check in checks):
         states.append("DEGRADED")
     return max(states, key=STATES.index, default="HEALTHY")
+
+
+def _worst_first(case: Case) -> tuple[int, float]:
+    severity = case.triage.severity if case.triage else Severity.MEDIUM
+    return _RANKS.index(severity), case.incident.opened_at
+
+
+def _affected(worst_first: list[Case]) -> list[View]:
+    """The services with open incidents, each with its worst severity."""
+    worst: dict[str, str] = {}
+    for case in worst_first:
+        if case.triage:
+            worst.setdefault(case.triage.service, case.triage.severity)
+    return [{"service": service, "severity": severity} for service, severity in worst.items() if service]
 
 
 def _reliability(handler: Handler) -> float | None:

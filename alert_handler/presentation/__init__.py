@@ -1,0 +1,1 @@
+"""How facts become words, times, links and small pictures on the pages."""
