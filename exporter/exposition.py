@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import starmap
 from typing import Protocol, cast
 
 from exporter.families import Family, Kind, Metric, go_float, series
@@ -53,19 +52,27 @@ class ClientMetric(Protocol):
 def render(families: Iterable[Family], form: Format) -> bytes:
     """The exposition of *families* in *form*; a family without samples leaves no trace."""
     merged = merge(families)
-    text = _join(merged, form, "{}{}\n".format)
-    if "nan\n" in text or "inf\n" in text:  # Python's words; a label value is never at the end of a line
-        text = _join(merged, form, lambda prefix, value: f"{prefix}{go_float(value)}\n")
+    text = _join(merged, form, _lines)
+    if "nan\n" in text or "inf\n" in text:  # Python's words; nothing but a value ends a line of a sample
+        text = _join(merged, form, _go_lines)
     return text.encode()
 
 
-def _join(families: Iterable[Family], form: Format, line: Callable[[str, float], str]) -> str:
+def _join(families: Iterable[Family], form: Format, lines: Callable[[dict[str, float]], list[str]]) -> str:
     parts: list[str] = []
     for family in families:
         parts.append(family.metric.openmetrics_header if form.openmetrics else family.metric.text_header)
-        parts.extend(starmap(line, family.samples.items()))
+        parts += lines(family.samples)
     parts.append("# EOF\n" if form.openmetrics else "")
     return "".join(parts)
+
+
+def _lines(samples: dict[str, float]) -> list[str]:
+    return [f"{prefix}{value}\n" for prefix, value in samples.items()]
+
+
+def _go_lines(samples: dict[str, float]) -> list[str]:
+    return [f"{prefix}{go_float(value)}\n" for prefix, value in samples.items()]
 
 
 def merge(families: Iterable[Family]) -> list[Family]:

@@ -1,7 +1,8 @@
 """The scrape: every collector in its own kept thread, all at once, none longer than the deadline.
 
 A collector that raises or hangs costs its own families and nothing else: they are left out, its success is 0. While
-it hangs it is not started again and not waited for again, so the number of threads stays what it was.
+it hangs it is not started again and not waited for again, so the number of threads stays what it was. A collector
+that can leave out the part that blocks it (`leave_out`) is given a fresh thread to go on without that part.
 """
 
 import logging
@@ -30,6 +31,9 @@ LAST_SUCCESS = Metric(
     ["collector"],
 )
 METRICS = (SUCCESS, DURATION, LAST_SUCCESS)
+
+#: Seconds after which a collector that has not answered is asked to leave out what blocks it.
+PATIENCE_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -69,8 +73,8 @@ class Runner:
         self._current: Run | None = None
         self._failing = False
         self._orders: SimpleQueue[Run | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name=f"collector {name}", daemon=True)
-        self._thread.start()
+        self._leave_out: Callable[[], bool] = getattr(collector, "leave_out", lambda: False)
+        self._thread = self._hire()
 
     def start(self) -> Run:
         """The run in progress, else a new one."""
@@ -82,20 +86,41 @@ class Runner:
 
     def wait(self, run: Run, deadline: float) -> bool:
         """Wait for *run* until *deadline* (monotonic seconds); whether it is done."""
-        if not run.done.is_set() and not run.overdue and not run.done.wait(max(0.0, deadline - self._monotonic())):
-            run.overdue = True
-            event(log, logging.ERROR, "collector hangs: its families are left out", collector=self.name)
+        while not run.overdue:
+            remaining = deadline - self._monotonic()
+            if run.done.wait(max(0.0, min(PATIENCE_SECONDS, remaining))):
+                break
+            if remaining <= PATIENCE_SECONDS:
+                run.overdue = True
+                event(log, logging.ERROR, "collector hangs: its families are left out", collector=self.name)
+            elif self._leave_out():
+                self._hand_over(run)
         return run.done.is_set()
 
     def close(self) -> None:
         """End the thread after the run in progress, then close the collector; does not wait."""
         self._orders.put(None)
 
+    def _hire(self) -> threading.Thread:
+        thread = threading.Thread(target=self._work, name=f"collector {self.name}", daemon=True)
+        thread.start()
+        return thread
+
+    def _hand_over(self, run: Run) -> None:
+        """Let a fresh thread do *run*; the one that is blocked ends when it comes back."""
+        with self._lock:
+            if self._current is run:
+                self._orders.put(run)
+                self._thread = self._hire()
+
     def _work(self) -> None:
         while (run := self._orders.get()) is not None:
-            run.families = self._collect()
-            run.seconds = self._monotonic() - run.started
+            families = self._collect()
             with self._lock:
+                if threading.current_thread() is not self._thread:
+                    return
+                run.families = families
+                run.seconds = self._monotonic() - run.started
                 self._current = None
             run.done.set()
         self._collector.close()

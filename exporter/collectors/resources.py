@@ -102,7 +102,6 @@ class Config(CollectorConfig, frozen=True):
         exclude_mountpoints: mountpoints that match this regex (at their start) are left out.
         exclude_disks: devices of /proc/diskstats that match this regex (whole) are left out: partitions by default.
         exclude_network_devices: devices that match this regex (whole) are left out.
-        mount_patience_seconds: a mount that answers later than this is left out until it answers.
     """
 
     proc_root: str = "/proc"
@@ -113,13 +112,10 @@ class Config(CollectorConfig, frozen=True):
     )
     exclude_disks: str = r"(z?ram|loop|fd)\d+|([hsv]|xv)d[a-z]+\d+|(nvme\d+n\d+|mmcblk\d+)p\d+"
     exclude_network_devices: str = r"veth.*|ifb\d+"
-    mount_patience_seconds: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("exclude_mountpoints", "exclude_disks", "exclude_network_devices"):
             _compile(name, getattr(self, name))
-        if not 0 < self.mount_patience_seconds <= 5:
-            raise ValueError(f"mount_patience_seconds is {self.mount_patience_seconds}; write more than 0, at most 5")
 
 
 def _compile(name: str, pattern: str) -> re.Pattern[str]:
@@ -168,7 +164,7 @@ class Resources:
         self._mountpoints = re.compile(config.exclude_mountpoints)
         self._disks = re.compile(config.exclude_disks)
         self._devices = re.compile(config.exclude_network_devices)
-        self._surveyor = mounts.Surveyor(config.mount_patience_seconds, config.filesystem_root, statvfs)
+        self._space = mounts.Space(config.filesystem_root, statvfs)
         self._monotonic = monotonic
         self._mounts: list[Mount] = []
         self._mounts_read = float("-inf")
@@ -179,8 +175,6 @@ class Resources:
         Raises:
             CollectorError: a file cannot be read or understood.
         """
-        mounted = self._mounted()
-        survey = self._surveyor.start(mounted)
         yield from stat_families(self._read("stat"))
         yield from memory_families(self._read("meminfo"))
         yield from load_families(self._read("loadavg"))
@@ -188,11 +182,15 @@ class Resources:
         yield from disk_families(self._read("diskstats"), self._disks)
         yield from network_families(self._read("net/dev"), self._devices)
         yield from pressure_families({name: self._read(f"pressure/{name}") for name in _PRESSURES})
-        yield from filesystem_families(mounted, self._surveyor.finish(survey))
+        mounted = self._mounted()
+        yield from filesystem_families(mounted, self._space.ask(mounted))
+
+    def leave_out(self) -> bool:
+        """Leave out the mount that blocks `collect`; False when none does."""
+        return self._space.leave_out()
 
     def close(self) -> None:
-        """Give back the descriptors and the thread."""
-        self._surveyor.close()
+        """Give back the descriptors."""
         for file in self._files.values():
             file.close()
 
@@ -275,9 +273,7 @@ def handle_families(raw: bytes) -> Iterator[Family]:
 def disk_families(raw: bytes, excluded: re.Pattern[str]) -> Sequence[Family]:
     """Disks from /proc/diskstats."""
     families = [Family(metric) for metric in DISK]
-    for disk in procfs.parse_diskstats(raw):
-        if excluded.fullmatch(disk.device):
-            continue
+    for disk in procfs.parse_diskstats(raw, excluded):
         values = (disk.reads, disk.read_bytes, disk.read_seconds, disk.writes, disk.written_bytes)
         for family, value in zip(families, (*values, disk.write_seconds, disk.io_seconds), strict=True):
             family.add(value, disk.device)
@@ -287,9 +283,7 @@ def disk_families(raw: bytes, excluded: re.Pattern[str]) -> Sequence[Family]:
 def network_families(raw: bytes, excluded: re.Pattern[str]) -> Sequence[Family]:
     """Network devices from /proc/net/dev."""
     families = [Family(metric) for metric in (*RECEIVED, *TRANSMITTED)]
-    for device in procfs.parse_net_dev(raw):
-        if excluded.fullmatch(device.name):
-            continue
+    for device in procfs.parse_net_dev(raw, excluded):
         for family, value in zip(families, (*device.received, *device.transmitted), strict=True):
             family.add(value, device.name)
     return families

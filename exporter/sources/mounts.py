@@ -1,17 +1,15 @@
-"""The mount table, and the space of each mount asked for without ever waiting for a dead one.
+"""The mount table, and the space of each mount, with a way out when a mount is dead.
 
-statvfs on a dead network mount blocks for good, in a state no signal ends. So the calls are made in a thread that
-may be lost: when one blocks, that mount is marked as stuck, a fresh thread goes on with the mounts behind it, and
-the lost thread clears the mark if the call ever returns. There is at most one such thread per stuck mount.
+statvfs on a dead network mount blocks for good, in a state no signal ends. It is called in the collector's own
+thread, because a thread of its own would cost a fifth of the whole scrape; when it blocks, `leave_out` marks the
+mount as stuck, a fresh thread collects without it, and the lost thread clears the mark if the call ever returns.
 """
 
 import logging
 import os
 import re
-import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from queue import SimpleQueue
+from dataclasses import dataclass
 
 from chassis.logs import event
 
@@ -90,103 +88,54 @@ def parse(raw: bytes) -> list[Mount]:
     return list(mounts.values())
 
 
-def _unescape(field_: bytes) -> bytes:
+def _unescape(field: bytes) -> bytes:
     r"""A field with the kernel's octal escapes resolved: `\040` is a blank."""
-    if b"\\" not in field_:
-        return field_
-    return _ESCAPED.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), field_)
+    if b"\\" not in field:
+        return field
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), field)
 
 
-@dataclass(slots=True)
-class Survey:
-    """One round over all mounts: those still to be asked, and what was found."""
+class Space:
+    """Asks mounts for their space; *statvfs* is the system call.
 
-    pending: SimpleQueue[Mount]
-    found: dict[str, os.statvfs_result] = field(default_factory=dict)
-    asking: Mount | None = None
-    done: threading.Event = field(default_factory=threading.Event)
-
-
-class Surveyor:
-    """Asks mounts for their space; *patience* is how long (seconds) one mount may take.
-
-    *statvfs* is the system call, and *root* the folder that the mountpoints are seen below ("/" outside a container).
+    *root* is the folder that the mountpoints are seen below ("/" outside a container).
     """
 
-    def __init__(
-        self,
-        patience: float,
-        root: str = "/",
-        statvfs: Callable[[str], os.statvfs_result] = os.statvfs,
-    ) -> None:
-        self._patience = patience
+    def __init__(self, root: str = "/", statvfs: Callable[[str], os.statvfs_result] = os.statvfs) -> None:
         self._root = root.rstrip("/")
         self._statvfs = statvfs
-        self._orders: SimpleQueue[Survey | None] = SimpleQueue()
+        self._asking = ""
         self._stuck: set[str] = set()
-        self._lock = threading.Lock()
-        self._hire()
 
     @property
-    def stuck(self) -> set[str]:
+    def stuck(self) -> frozenset[str]:
         """The mountpoints whose call has not returned."""
-        return set(self._stuck)
+        return frozenset(self._stuck)
 
-    def start(self, mounts: Iterable[Mount]) -> Survey:
-        """Begin to ask every mount that is not stuck; `finish` has the answers."""
-        survey = Survey(SimpleQueue())
+    def ask(self, mounts: Iterable[Mount]) -> dict[str, os.statvfs_result]:
+        """What the mounts say, by mountpoint; one that is stuck or forbidden is missing."""
+        found = {}
         for mount in mounts:
-            if mount.mountpoint not in self._stuck:
-                survey.pending.put(mount)
-        self._orders.put(survey)
-        return survey
-
-    def finish(self, survey: Survey) -> dict[str, os.statvfs_result]:
-        """What the mounts said, by mountpoint; a mount that blocks or is forbidden is missing."""
-        while not survey.done.wait(self._patience):
-            self._give_up(survey)
-        return survey.found
-
-    def _give_up(self, survey: Survey) -> None:
-        """Leave the mount that is being asked to its thread and go on with the others in a new one."""
-        with self._lock:
-            blocked = survey.asking
-            if blocked is None:
-                return
-            self._stuck.add(blocked.mountpoint)
-            survey.asking = None
-            self._hire()
-            self._orders.put(survey)
-        event(log, logging.ERROR, "mount hangs: left out until it answers", mountpoint=blocked.mountpoint)
-
-    def close(self) -> None:
-        """End the thread; one that is stuck ends when its call returns."""
-        self._orders.put(None)
-
-    def _hire(self) -> None:
-        threading.Thread(target=self._work, name="statvfs", daemon=True).start()
-
-    def _work(self) -> None:
-        while (survey := self._orders.get()) is not None:
-            while not survey.pending.empty():
-                if not self._ask(survey, survey.pending.get()):
-                    return
-            survey.done.set()
-
-    def _ask(self, survey: Survey, mount: Mount) -> bool:
-        """Ask one mount; False when the call took so long that another thread does this one's work."""
-        with self._lock:
-            survey.asking = mount
-        try:
-            answer = self._statvfs(f"{self._root}{mount.mountpoint}" or "/")
-        except OSError as error:
-            event(log, logging.DEBUG, f"mount cannot be asked: {error}", mountpoint=mount.mountpoint)
-            answer = None
-        with self._lock:
             if mount.mountpoint in self._stuck:
+                continue
+            self._asking = mount.mountpoint
+            try:
+                found[mount.mountpoint] = self._statvfs(self._root + mount.mountpoint)
+            except OSError as error:
+                event(log, logging.DEBUG, f"mount cannot be asked: {error}", mountpoint=mount.mountpoint)
+            if mount.mountpoint in self._stuck:
+                # This thread was given up meanwhile: what it asks from here on is another's work.
                 self._stuck.discard(mount.mountpoint)
-                return False
-            survey.asking = None
-        if answer is not None:
-            survey.found[mount.mountpoint] = answer
+                return found
+        self._asking = ""
+        return found
+
+    def leave_out(self) -> bool:
+        """Mark the mount that is being asked as stuck; False when none is."""
+        blocked = self._asking
+        if not blocked or blocked in self._stuck:
+            return False
+        self._stuck.add(blocked)
+        self._asking = ""
+        event(log, logging.ERROR, "mount hangs: left out until it answers", mountpoint=blocked)
         return True

@@ -21,7 +21,7 @@ SECTOR_BYTES = 512
 
 CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 
-_MEMINFO_LINE = re.compile(rb"^(\S+):\s+(\d+) kB$", re.MULTILINE)
+_MEMINFO_LINE = re.compile(r"([^:\n]++): *+(\d++) kB\n")
 _PRESSURE_TOTAL = re.compile(rb"^(some|full) .*total=(\d+)$", re.MULTILINE)
 
 
@@ -94,7 +94,7 @@ def parse_stat(raw: bytes) -> Stat:
 
 def parse_meminfo(raw: bytes) -> dict[str, int]:
     """The fields of /proc/meminfo that are amounts of memory, in bytes (the counts of huge pages are not)."""
-    return {name.decode(): int(kib) * 1024 for name, kib in _MEMINFO_LINE.findall(raw)}
+    return {name: int(kib) * 1024 for name, kib in _MEMINFO_LINE.findall(raw.decode("ascii", "replace"))}
 
 
 def available_bytes(meminfo: dict[str, int]) -> int | None:
@@ -140,8 +140,8 @@ class Disk:
     io_seconds: float
 
 
-def parse_diskstats(raw: bytes) -> Iterator[Disk]:
-    """The disks and partitions of /proc/diskstats.
+def parse_diskstats(raw: bytes, excluded: re.Pattern[str]) -> Iterator[Disk]:
+    """The disks and partitions of /proc/diskstats whose whole name does not match *excluded*.
 
     Raises:
         SourceMalformed: a line has too few fields or other than numbers.
@@ -149,8 +149,10 @@ def parse_diskstats(raw: bytes) -> Iterator[Disk]:
     try:
         for line in raw.splitlines():
             fields = line.split()
-            reads, _, read, read_ms, writes, _, written, write_ms, _, io_ms = map(int, fields[3:13])
             device = os.fsdecode(fields[2])
+            if excluded.fullmatch(device):
+                continue
+            reads, _, read, read_ms, writes, _, written, write_ms, _, io_ms = map(int, fields[3:13])
             yield Disk(
                 device,
                 reads,
@@ -174,19 +176,22 @@ class Device:
     transmitted: list[int]
 
 
-def parse_net_dev(raw: bytes) -> Iterator[Device]:
-    """The network devices of /proc/net/dev.
+def parse_net_dev(raw: bytes, excluded: re.Pattern[str]) -> Iterator[Device]:
+    """The network devices of /proc/net/dev whose whole name does not match *excluded*.
 
     Raises:
         SourceMalformed: a line has too few fields or other than numbers.
     """
     try:
         for line in raw.splitlines()[2:]:
-            name, _, counters = line.rpartition(b":")
+            field, _, counters = line.rpartition(b":")
+            name = os.fsdecode(field.strip())
+            if excluded.fullmatch(name):
+                continue
             numbers = [int(field) for field in counters.split()]
             if len(numbers) < 12:
-                raise SourceMalformed(f"net/dev: {len(numbers)} counters for {os.fsdecode(name)}; 16 are expected")
-            yield Device(os.fsdecode(name.strip()), numbers[:4], numbers[8:12])
+                raise SourceMalformed(f"net/dev: {len(numbers)} counters for {name}; 16 are expected")
+            yield Device(name, numbers[:4], numbers[8:12])
     except ValueError as error:
         raise SourceMalformed(f"net/dev: {error}") from error
 
