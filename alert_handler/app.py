@@ -12,7 +12,7 @@ from alert_handler.handler import Handler
 from alert_handler.resources import LiveResources
 from alert_handler.routes import api, intake, management, pages
 from chassis.logs import event
-from chassis.server import Server, until_stopped
+from chassis.server import Server, Signals
 
 log = logging.getLogger(__name__)
 
@@ -78,12 +78,13 @@ def serve(config_path: Path | None, addresses: list[str], external_url: str) -> 
         ConfigInvalid: the configuration cannot be used.
         AddressUnusable: an address cannot be listened on.
     """
+    signals = Signals()
     handler = Handler(configuration.load(config_path), external_url)
     reload = Reloader(handler, config_path)
     try:
         with Server(create_app(handler, reload), addresses, threads=THREADS):
             handler.start()
-            until_stopped(reload)
+            signals.until_stopped(reload)
             event(log, logging.INFO, "stopping: requests and stages that run are finished")
     finally:
         handler.stop()

@@ -6,6 +6,8 @@ escaped, so that no value can forge a line, hide text or colour a terminal.
 
 import json
 import logging
+import math
+import re
 import sys
 import unicodedata
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ MAX_VALUE = 2_000
 _FIELDS = "nightshift_fields"
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _QUOTED = frozenset(' ="\\')
+_KEY = re.compile(r"[^A-Za-z0-9_.-]")
 
 #: Emoji sequences of the required texts use these two; they move nothing and hide nothing.
 _HARMLESS = frozenset({"\u200d", "\ufe0f"})
@@ -58,10 +61,17 @@ class JsonFormatter(logging.Formatter):
 
 def clean(text: str) -> str:
     """*text* with every character escaped that could move a cursor, reorder or split a line; cut at `MAX_VALUE`."""
-    cut = text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}... ({len(text)} characters)"
-    if cut.isascii() and cut.isprintable():
-        return cut
-    return "".join(_escape(character) for character in cut)
+    return _visible(_cut(text))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}... ({len(text)} characters)"
+
+
+def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(character) for character in text)
 
 
 def _escape(character: str) -> str:
@@ -78,14 +88,18 @@ def _pairs(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
         "logger": record.name,
         "msg": record.getMessage(),
     }
-    pairs |= getattr(record, _FIELDS, {})
+    for key, value in getattr(record, _FIELDS, {}).items():
+        name = _KEY.sub("_", key)
+        pairs[f"{name}_" if name in pairs else name] = value
     if record.exc_info:
-        pairs["traceback"] = formatter.formatException(record.exc_info)
+        # Its end tells what was raised.
+        pairs["traceback"] = formatter.formatException(record.exc_info)[-MAX_VALUE:]
     return pairs
 
 
 def _plain(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | float)
+    """Whether JSON can say it as it is; NaN and the infinities it cannot."""
+    return value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _logfmt(value: object) -> str:
@@ -93,8 +107,7 @@ def _logfmt(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    text = clean(str(value))
-    if text and not _QUOTED & set(text):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"') if '"' in text else text
-    return f'"{escaped}"'
+    text = _cut(str(value))
+    # Backslashes are escaped before control characters are, so that a reader gets the very value back.
+    shown = _visible(text.replace("\\", "\\\\").replace('"', '\\"'))
+    return shown if shown and not _QUOTED & set(shown) else f'"{shown}"'

@@ -49,6 +49,7 @@ def load(package: ModuleType, kind: str) -> dict[str, type[object]]:
 
 
 def _marked(module: ModuleType, kind: str) -> list[type[object]]:
-    classes = [member for member in vars(module).values() if isinstance(member, type)]
+    """The classes that *module* itself defines and marks; a subclass does not inherit the mark, an alias adds none."""
+    classes = dict.fromkeys(member for member in vars(module).values() if isinstance(member, type))
     own = [cls for cls in classes if cls.__module__ == module.__name__]
-    return [cls for cls in own if getattr(cls, _MARK, ("", ""))[0] == kind]
+    return [cls for cls in own if vars(cls).get(_MARK, ("", ""))[0] == kind]

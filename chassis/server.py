@@ -5,15 +5,20 @@ queues and is never answered by closing (ADR 0002): Alertmanager opens one conne
 """
 
 import logging
+import resource
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from queue import SimpleQueue
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from waitress.server import create_server
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.server import BaseWSGIServer, create_server
 
 from chassis.logs import event
 
@@ -29,6 +34,10 @@ BACKLOG = 2048
 CHANNEL_TIMEOUT_SECONDS = 60
 #: How long a stop waits for requests that are being answered.
 DRAIN_SECONDS = 10.0
+#: File descriptors that are no connections: the store's, logs', children's pipes.
+OTHER_DESCRIPTORS = 200
+_POLL_SECONDS = 1.0
+_DRAIN_POLL_SECONDS = 0.05
 
 
 class AddressUnusable(Exception):
@@ -51,12 +60,15 @@ class Server(AbstractContextManager["Server"]):
         max_body_bytes: int = 32 * 1024 * 1024,
     ) -> None:
         self._stopping = threading.Event()
-        self._sockets = [_bind(address) for address in addresses]
+        self._sockets = _bind_all(addresses)
+        #: waitress' own: every listener, wake-up pipe and connection by descriptor.
+        self._map: dict[int, Any] = {}
         self._waitress = create_server(
             application,
+            map=self._map,
             sockets=self._sockets,
             threads=threads,
-            connection_limit=CONNECTION_LIMIT,
+            connection_limit=connection_limit(),
             backlog=BACKLOG,
             channel_timeout=CHANNEL_TIMEOUT_SECONDS,
             cleanup_interval=10,
@@ -66,6 +78,7 @@ class Server(AbstractContextManager["Server"]):
             ident="nightshift",
             clear_untrusted_proxy_headers=True,
         )
+        self._dispatcher = self._waitress.task_dispatcher
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
 
     @property
@@ -83,40 +96,97 @@ class Server(AbstractContextManager["Server"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop listening and finish the requests that are being answered."""
+        """Stop listening and finish the requests that came before, for `DRAIN_SECONDS` at the most."""
         self._stopping.set()
-        self._waitress.close()
-        self._waitress.task_dispatcher.shutdown(cancel_pending=False, timeout=DRAIN_SECONDS)
-        self._thread.join(timeout=1.0)
+        for listener in self._of(BaseWSGIServer):
+            listener.pull_trigger()
+        self._thread.join()
+
+    def _of(self, kind: type[Any]) -> list[Any]:
+        return [each for each in list(self._map.values()) if isinstance(each, kind)]
 
     def _serve(self) -> None:
-        try:
-            self._waitress.run()
-        except OSError:
-            # The sockets are closed under the loop when the server stops; at any other time it is a fault.
-            if not self._stopping.is_set():
-                raise
+        """The loop over all sockets; it alone opens and closes them."""
+        while not self._stopping.is_set():
+            self._poll(_POLL_SECONDS)
+        for listener in self._of(BaseWSGIServer):
+            wasyncore.dispatcher.close(listener)
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self._busy() and time.monotonic() < deadline:
+            self._poll(_DRAIN_POLL_SECONDS)
+        self._dispatcher.shutdown(timeout=0.5)
+        for channel in self._of(HTTPChannel):
+            channel.handle_close()
+        if not self._dispatcher.threads:
+            # A thread that still works wakes the loop when it is done: it must never write to a descriptor that was
+            # closed here and is a database by then. So the pipes stay open until the last thread is gone.
+            wasyncore.close_all(self._map)
+
+    def _poll(self, seconds: float) -> None:
+        wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
+
+    def _busy(self) -> bool:
+        """Whether a request is being answered or an answer is on its way; idle connections are closed."""
+        busy = False
+        for channel in self._of(HTTPChannel):
+            if channel.requests or channel.total_outbufs_len:
+                busy = True
+            else:
+                channel.will_close = True
+        return busy
+
+
+def connection_limit() -> int:
+    """`CONNECTION_LIMIT`, or as many as the process may have descriptors for; the soft limit is raised for it.
+
+    Many systems start a process with 1,024 descriptors, of which a storm of alerts would take even the store's.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTION_LIMIT + OTHER_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return CONNECTION_LIMIT
+    return max(1, min(CONNECTION_LIMIT, soft - OTHER_DESCRIPTORS))
+
+
+class Signals:
+    """SIGTERM, SIGINT and SIGHUP as a queue, from the moment it is made; to be made in the main thread.
+
+    Make it before the first request is taken: an uncaught SIGHUP ends a process.
+    """
+
+    def __init__(self) -> None:
+        # The one queue whose `put` a signal handler may call at any instruction: an Event or Condition deadlocks when
+        # the signal comes while its own lock is held.
+        self._received: SimpleQueue[int] = SimpleQueue()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._receive)
+
+    def until_stopped(self, on_reload: Callable[[], object]) -> None:
+        """Wait for SIGTERM or SIGINT, calling *on_reload* for each SIGHUP; a reload that raises is logged."""
+        while self._received.get() == signal.SIGHUP:
+            try:
+                on_reload()
+            except Exception:
+                log.exception("the reload failed; what runs goes on")
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        self._received.put(number)
 
 
 def until_stopped(on_reload: Callable[[], object]) -> None:
     """Wait for SIGTERM or SIGINT, calling *on_reload* for each SIGHUP. To be called from the main thread."""
-    signals: list[int] = []
-    wake = threading.Event()
+    Signals().until_stopped(on_reload)
 
-    def receive(number: int, _frame: FrameType | None) -> None:
-        signals.append(number)
-        wake.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, receive)
-    while True:
-        wake.wait()
-        wake.clear()
-        while signals:
-            if signals.pop(0) == signal.SIGHUP:
-                on_reload()
-            else:
-                return
+def _bind_all(addresses: Iterable[str]) -> list[socket.socket]:
+    """A listening socket for each address, or none at all."""
+    with ExitStack() as undo:
+        bound = [undo.enter_context(_bind(address)) for address in addresses]
+        undo.pop_all()
+    return bound
 
 
 def _bind(address: str) -> socket.socket:
@@ -126,6 +196,8 @@ def _bind(address: str) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        # Listening now, not later, shows at once that an address is given twice or taken by a program just starting.
+        bound.listen(BACKLOG)
     except (OSError, OverflowError) as error:
         bound.close()
         raise AddressUnusable(f"cannot listen on {address}: {error}") from error

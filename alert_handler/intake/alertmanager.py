@@ -12,6 +12,7 @@ import msgspec
 
 from alert_handler.errors import NotificationInvalid
 from alert_handler.model import Alert, Labels, Notification, Poison, identity
+from chassis.config_file import lower_first
 
 MAX_ALERTS = 20_000
 MAX_LABELS = 64
@@ -100,4 +101,4 @@ def explain(error: Exception, place: str) -> str:
     if isinstance(error, RecursionError):
         return f"{place}: nested too deeply"
     problem, _, path = str(error).partition(" - at `$")
-    return f"{place}{path.rstrip('`')}: {problem[:1].lower()}{problem[1:]}"
+    return f"{place}{path.rstrip('`')}: {lower_first(problem)}"
