@@ -22,7 +22,6 @@ from chassis.config_file import (
     unknown_keys,
 )
 
-
 Refusal = Callable[[str | bytes], str]
 
 
