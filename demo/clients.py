@@ -50,18 +50,19 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Incident(msgspec.Struct, frozen=True):
-    """One incident as the handler tells it; the list leaves the last three fields empty."""
+    """One incident as the handler tells it, of all that it tells; the list leaves the last three fields empty.
+
+    `received_at` and `starts_at` are those of the alert's last start: an incident may open again.
+    """
 
     id: int
     alertname: str
     labels: dict[str, str]
     status: str
     state: str
-    opened_at: float
+    received_at: float
     starts_at: float
     severity: str = ""
-    closed_at: float | None = None
-    verdict: str | None = None
     timeline: list[Transition] = []
     attempts: list[Attempt] = []
     messages: list[Message] = []

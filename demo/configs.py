@@ -5,14 +5,16 @@ shipped. A replacement that finds nothing is an error: the shipped file changed 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "prometheus"
+PLAYBOOKS = ROOT / "alert_handler" / "playbooks"
 # What the shipped files call the parts of the stack.
 SHIPPED_ADDRESSES: Mapping[str, str] = {
     "prometheus": "127.0.0.1:9090",
@@ -20,6 +22,8 @@ SHIPPED_ADDRESSES: Mapping[str, str] = {
     "exporter": "127.0.0.1:19100",
     "handler": "127.0.0.1:19093",
 }
+Playbook = dict[str, Any]
+
 SERVICE = "demo"
 WORKER = "demo-worker"
 
@@ -151,6 +155,13 @@ def handler_config(layout: Layout, python: str) -> dict[str, object]:
         },
         "notifiers": {"webhook": {"url": f"{layout.url('receiver')}/hook"}, "log": {}},
     }
+
+
+def with_playbooks(document: dict[str, object], change: Callable[[Playbook], Playbook]) -> dict[str, object]:
+    """Gives a handler configuration whose playbooks are the shipped ones, each changed."""
+    files = sorted(PLAYBOOKS.glob("*.yml"))
+    entries = [change(entry) for file in files for entry in yaml.safe_load(file.read_text(encoding="utf-8"))]
+    return {**document, "playbooks": entries, "playbook_files": []}
 
 
 def worker_start(layout: Layout, python: str) -> Sequence[str]:

@@ -16,9 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-import yaml
-
-from alert_handler.config import SHIPPED_PLAYBOOKS
+from demo.configs import with_playbooks
 from demo.progress import Progress, table
 from demo.repair import Fault, Repair
 from demo.scenario import DEAD_WORKER, DISK, MEMORY, REPAIR_SECONDS, break_one
@@ -97,18 +95,8 @@ def patient(part: str, document: dict[str, object]) -> dict[str, object]:
     """Lifts the handler's limits on how often it acts: ten faults in three minutes are more than it would answer."""
     if part != "handler":
         return document
-    playbooks = [
-        entry for path in sorted(SHIPPED_PLAYBOOKS.glob("*.yml")) for entry in _entries(path.read_text("utf-8"))
-    ]
     limits = {"per_remediation_and_hour": 1000, "total_per_hour": 1000}
-    return {**document, "policy": limits, "playbooks": playbooks, "playbook_files": []}
-
-
-def _entries(text: str) -> list[dict[str, object]]:
-    """Gives the playbooks of one file, without their cooldown."""
-    document = yaml.safe_load(text)
-    entries = document["playbooks"] if isinstance(document, dict) else document
-    return [{**entry, "cooldown_seconds": 0} for entry in entries]
+    return {**with_playbooks(document, lambda entry: {**entry, "cooldown_seconds": 0}), "policy": limits}
 
 
 def figures(repairs: Sequence[Repair]) -> dict[str, dict[str, float]]:

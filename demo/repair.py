@@ -13,6 +13,7 @@ from demo.clients import Handler, Incident, Prometheus
 # The columns of the demo's table, in the order in which they happen.
 MILESTONES = ("detected", "received", "decided", "acted", "verified", "notified", "resolved")
 FIXED = "fixed"
+VERDICTS = (FIXED, "not_fixed", "inconclusive")
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,20 @@ class Repair:
     @property
     def done(self) -> bool:
         """Whether every milestone was reached, or the handler has given a verdict other than fixed."""
-        return set(MILESTONES) <= set(self.times) or self.verdict not in (None, "", FIXED)
+        return set(MILESTONES) <= set(self.times) or self.verdict not in (None, FIXED)
 
     @property
     def verdict(self) -> str | None:
-        """The handler's verdict: fixed, not_fixed, inconclusive, or None while there is none."""
-        return self.incident.verdict if self.incident else None
+        """Fixed, not_fixed or inconclusive; escalated when the handler called a person; None while it is at it.
+
+        Taken from the timeline since the fault: an incident that opens again still shows its last verdict.
+        """
+        steps = [] if self.incident is None else [step for step in self.incident.timeline if step.at >= self.broken_at]
+        verdicts = [step.outcome for step in steps if step.stage == "verify" and step.outcome in VERDICTS]
+        if verdicts:
+            return verdicts[-1]
+        escalated = any(step.stage == "decide" and step.outcome.startswith("escalate") for step in steps)
+        return "escalated" if escalated else None
 
     @property
     def good(self) -> bool:
@@ -98,7 +107,7 @@ def milestones(incident: Incident, broken_at: float) -> dict[str, float]:
     attempts = [attempt for attempt in incident.attempts if attempt.claimed_at >= broken_at]
     told = [message.sent_at for message in incident.messages if message.sent_at and message.sent_at >= broken_at]
     found = {
-        "received": _first(incident, "received", broken_at) or incident.opened_at,
+        "received": incident.received_at,
         "decided": _first(incident, "decide", broken_at),
         "acted": min((attempt.started_at for attempt in attempts if attempt.started_at), default=None),
         "verified": _verified(incident, broken_at),
@@ -108,12 +117,11 @@ def milestones(incident: Incident, broken_at: float) -> dict[str, float]:
 
 
 def _first(incident: Incident, stage: str, since: float) -> float | None:
-    """Gives when a stage first wrote into the timeline since the fault."""
+    """Gives when a stage first wrote into the timeline since the fault, None when it has not."""
     return min((step.at for step in incident.timeline if step.stage == stage and step.at >= since), default=None)
 
 
 def _verified(incident: Incident, since: float) -> float | None:
     """Gives when the verdict fell."""
-    verdicts = ("fixed", "not_fixed", "inconclusive")
-    steps = [step.at for step in incident.timeline if step.stage == "verify" and step.outcome in verdicts]
+    steps = [step.at for step in incident.timeline if step.stage == "verify" and step.outcome in VERDICTS]
     return min((at for at in steps if at >= since), default=None)

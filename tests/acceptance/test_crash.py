@@ -26,7 +26,7 @@ def settled(
 
     def finished() -> bool:
         repair.look(stack.prometheus, stack.handler)
-        return repair.verdict not in (None, "") and "resolved" in repair.times
+        return repair.verdict is not None and "resolved" in repair.times
 
     stack.wait(finished, "the end of the incident", REPAIR_SECONDS)
     assert repair.incident is not None
@@ -45,4 +45,4 @@ def test_killed_handler_knows_that_it_does_not_know(settled: tuple[Stack, Incide
     """The attempt is kept as unknown until Prometheus says how it went, and the verdict is Prometheus'."""
     _, incident = settled
     assert incident.attempts[0].target == WORKER
-    assert incident.verdict == "fixed"
+    assert incident.attempts[0].verdict == "fixed"

@@ -14,7 +14,7 @@ INCIDENT = {
     "labels": {"service": "demo-worker"},
     "status": "firing",
     "state": "open",
-    "opened_at": 1.0,
+    "received_at": 1.0,
     "starts_at": 1.0,
     "new_field": "is tolerated",
 }

@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 from typing import cast
 
+import msgspec
 import pytest
 
 from demo.clients import Attempt, Handler, Incident, Message, Prometheus, Transition
@@ -14,11 +15,10 @@ WHOLE = Incident(
     labels={"service": FAULT.service},
     status="resolved",
     state="closed",
-    opened_at=1015.0,
+    received_at=1015.0,
     starts_at=1014.0,
-    verdict="fixed",
     timeline=[
-        Transition(1015.0, "received", "firing"),
+        Transition(900.0, "verify", "not_fixed"),
         Transition(1015.1, "decide", "act"),
         Transition(1030.0, "verify", "waiting"),
         Transition(1031.0, "verify", "fixed"),
@@ -76,13 +76,23 @@ def test_look_incident_of_an_earlier_fault_is_not_taken(repair: Repair) -> None:
     assert repair.incident is None
 
 
-def test_look_other_verdict_ends_the_wait_and_is_not_good(repair: Repair) -> None:
-    """A repair that did not work is told at once."""
-    failed = Incident(
-        3, FAULT.alertname, {"service": FAULT.service}, "firing", "open", 1015.0, 1014.0, verdict="not_fixed"
-    )
+@pytest.mark.parametrize(
+    ("stage", "outcome", "verdict"),
+    [("verify", "not_fixed", "not_fixed"), ("decide", "escalate:strikes", "escalated")],
+)
+def test_look_other_end_is_told_at_once_and_is_not_good(repair: Repair, stage: str, outcome: str, verdict: str) -> None:
+    """A repair that did not work, or was left to a person, is not waited for any longer."""
+    failed = msgspec.structs.replace(WHOLE, timeline=[Transition(1031.0, stage, outcome)])
     assert _look(repair, FakeStack([failed], 1004.0))
+    assert repair.verdict == verdict
     assert not repair.good
+
+
+def test_look_verdict_of_an_earlier_fault_does_not_count(repair: Repair) -> None:
+    """An incident that opens again has an old verdict until there is a new one."""
+    old = msgspec.structs.replace(WHOLE, timeline=[Transition(900.0, "verify", "fixed")])
+    _look(repair, FakeStack([old], 1004.0))
+    assert repair.verdict is None
 
 
 def test_look_resolved_without_incident_does_not_count(repair: Repair) -> None:
