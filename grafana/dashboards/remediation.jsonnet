@@ -18,7 +18,10 @@ local verdicts = { fixed: 'green', not_fixed: 'red', inconclusive: 'yellow' };
 local now(metric) = q.handler(metric);
 local slow(quantile, by, metric) = q.rare(quantile, by, q.handler(metric + '_bucket'));
 local delivered(metric) = q.events('channel', q.handler(metric), '15m');
-local outcomes(verdict) = q.total('playbook', q.handler('nightshift_remediation_outcomes_total', 'verdict="' + verdict + '"'));
+// Every playbook that was tried has a figure for each verdict, if only 0.
+local outcomes(verdict) =
+  q.total('playbook', q.handler('nightshift_remediation_outcomes_total', 'verdict="' + verdict + '"'))
+  + ' or 0 * ' + q.total('playbook', q.handler('nightshift_remediation_outcomes_total'));
 
 board.new(
   'nightshift-remediation',
@@ -29,7 +32,7 @@ board.new(
   rows=[
     { height: 4, panels: [
       [3, panel.tile('Mode', 'observe: stores and tells; recommend: says what it would do; act: does it.', absent, 'short', [q.now(q.max('mode', now('nightshift_mode_info')) + ' == 1', '{{mode}}')], null, [config], mode='name')],
-      [9, panel.status(
+      [10, panel.status(
         'Switches',
         'The switches that must be on before anything is done, and the kill switch, which stops every action at once.',
         absent,
@@ -37,14 +40,19 @@ board.new(
         [q.now(q.max('switch', now('nightshift_switch_enabled')), '{{switch}}')],
         [config],
         mode='value_and_name',
-        overrides=[['kill_switch', words.kill]]
+        overrides=[
+          panel.rename('autonomous_monitoring', 'monitoring'),
+          panel.rename('auto_remediation', 'remediation'),
+          panel.rename('pam_integration', 'PAM'),
+          panel.rename('kill_switch', 'kill switch', words.kill),
+        ]
       )],
-      [3, panel.tile('Running now', 'Actions that run at this moment.', absent, 'short', [q.now('sum(' + now('nightshift_remediation_running') + ')')], null, [actions])],
+      [2, panel.tile('Running', 'Actions that run at this moment.', absent, 'short', [q.now('sum(' + now('nightshift_remediation_running') + ')')], null, [actions])],
       [3, panel.tile('Given up', 'Pairs of action and target with three verified failures within the hour: Nightshift does not try again, a person must.', absent, 'short', [q.now('max(' + now('nightshift_strikes_open') + ')')], theme.any('orange'), [incidents])],
       [3, panel.tile('Messages waiting', 'Messages in the outbox, all channels. They are sent again until they get through.', absent, 'short', [q.now(q.count('channel', 'nightshift_outbox_pending'))], theme.any('yellow'), [incidents])],
       [3, panel.status('Watchdog', 'Whether the always firing watchdog alert reached the alert handler in time: the proof that alerts get through.', absent, words.watchdog, [q.now('max(' + now('nightshift_watchdog_missing') + ')')], [incidents])],
     ] },
-    { height: 8, panels: [
+    { height: 9, panels: [
       [8, panel.trend(
         'Reaction',
         'Time from a received notification to the start of the action. The line is what is promised.',
@@ -53,7 +61,7 @@ board.new(
         [q.curve(slow('0.5', '', 'nightshift_reaction_seconds'), 'p50'), q.curve(slow('0.99', '', 'nightshift_reaction_seconds'), 'p99')],
         limits('reaction_seconds')
       )],
-      [8, panel.counts('Verdicts', 'What became of each attempt, asked of Prometheus after the action: fixed, not fixed, or no proof either way.', idle, [q.curve(q.events('verdict', q.handler('nightshift_remediation_outcomes_total')), '{{verdict}}')], verdicts)],
+      [8, panel.counts('Verdicts', 'What became of each attempt, asked of Prometheus after the action: fixed, not fixed, or no proof either way.', idle, [q.curve(q.bars('verdict', q.handler('nightshift_remediation_outcomes_total')), '{{verdict}}')], verdicts)],
       [8, panel.table(
         'Decisions and their reasons',
         'How often each decision was taken in this time, and why: what keeps Nightshift from acting is here.',
@@ -63,9 +71,9 @@ board.new(
         sort='Times'
       )],
     ] },
-    { title: 'Attempts', height: 8, panels: [
-      [8, panel.counts('Attempts', 'Actions that were started, by kind of remediation.', idle, [q.curve(q.events('remediation', q.handler('nightshift_remediation_attempts_total')), '{{remediation}}')])],
-      [8, panel.counts('Attempts that broke', 'Actions that did not run to their end: an error, or the deadline.', 'No action broke in this time.', [q.curve(q.events('remediation', q.handler('nightshift_remediation_failures_total')) + ' > 0', '{{remediation}}')])],
+    { title: 'Attempts', height: 9, panels: [
+      [8, panel.counts('Attempts', 'Actions that were started, by kind of remediation.', idle, [q.curve(q.bars('remediation', q.handler('nightshift_remediation_attempts_total')), '{{remediation}}')])],
+      [8, panel.counts('Attempts that broke', 'Actions that did not run to their end: an error, or the deadline.', 'No action broke in this time.', [q.curve(q.bars('remediation', q.handler('nightshift_remediation_failures_total')), '{{remediation}}')])],
       [8, panel.table(
         'Success by playbook',
         'Verdicts of the attempts in this time, by playbook.',
@@ -80,25 +88,25 @@ board.new(
         by='playbook'
       )],
     ] },
-    { height: 8, panels: [
+    { height: 9, panels: [
       [8, panel.trend('Duration of actions', 'The duration that 95 % of the actions stay below, by kind. After 5 minutes an action is killed and a person is called.', idle, 's', [q.curve(slow('0.95', 'remediation', 'nightshift_remediation_duration_seconds'), '{{remediation}}')])],
       [8, panel.trend('Time to resolution', 'Time from opening to closing an incident: half of them take less, by verdict.', 'No incident was closed in this time.', 's', [q.curve(slow('0.5', 'verdict', 'nightshift_incident_resolution_seconds'), '{{verdict}}')])],
-      [8, panel.counts('Escalations', 'Incidents that were handed to a person, by reason.', 'Nothing was handed to a person in this time.', [q.curve(q.events('reason', q.handler('nightshift_escalations_total')), '{{reason}}')])],
+      [8, panel.counts('Escalations', 'Incidents that were handed to a person, by reason.', 'Nothing was handed to a person in this time.', [q.curve(q.bars('reason', q.handler('nightshift_escalations_total')), '{{reason}}')])],
     ] },
-    { title: 'Messages', height: 8, panels: [
-      [8, panel.counts('Deliveries', 'Messages that were tried, by channel.', silent, [q.curve(q.events('channel', q.handler('nightshift_deliveries_total')), '{{channel}}')])],
+    { title: 'Messages', height: 9, panels: [
+      [8, panel.counts('Deliveries', 'Messages that were tried, by channel.', silent, [q.curve(q.bars('channel', q.handler('nightshift_deliveries_total')), '{{channel}}')])],
       [8, panel.trend('Share of failed deliveries', 'Deliveries that failed against all that were tried; they are tried again.', silent, 'percentunit', [q.curve(q.ratio(delivered('nightshift_delivery_failures_total') + ' or 0 * ' + delivered('nightshift_deliveries_total'), delivered('nightshift_deliveries_total')), '{{channel}}')], limits('delivery_failure_ratio'), max=1)],
       [8, panel.trend('Delay of messages', 'Time from an event to its delivered message, 95 % of them. The line is what is promised.', silent, 's', [q.curve(slow('0.95', 'channel', 'nightshift_delivery_delay_seconds'), '{{channel}}')], limits('delivery_delay_seconds'))],
     ] },
-    { title: 'The alert handler itself', height: 8, panels: [
-      [6, panel.counts('Received', 'Requests to the intake, by answer: 200 is stored, 4xx is refused for good, 503 must be sent again.', unheard, [q.curve(q.events('code', q.handler('nightshift_intake_requests_total')), '{{code}}')])],
+    { title: 'The alert handler itself', height: 9, panels: [
+      [6, panel.counts('Received', 'Requests to the intake, by answer: 200 is stored, 4xx is refused for good, 503 must be sent again.', unheard, [q.curve(q.bars('code', q.handler('nightshift_intake_requests_total')), '{{code}}')])],
       [6, panel.trend('Time to store', 'Time from a request to its durable answer.', unheard, 's', [q.curve(slow('0.5', '', 'nightshift_intake_duration_seconds'), 'p50'), q.curve(slow('0.99', '', 'nightshift_intake_duration_seconds'), 'p99')])],
-      [6, panel.counts('Failed stages', 'Runs of a stage (triage, diagnose, decide, act, verify, notify, learn) that raised an error.', 'No stage failed in this time.', [q.curve(q.events('stage', q.handler('nightshift_stage_failures_total')) + ' > 0', '{{stage}}')])],
+      [6, panel.counts('Failed stages', 'Runs of a stage (triage, diagnose, decide, act, verify, notify, learn) that raised an error.', 'No stage failed in this time.', [q.curve(q.bars('stage', q.handler('nightshift_stage_failures_total')), '{{stage}}')])],
       [6, panel.trend('Duration of stages', 'The duration that 95 % of the runs of a stage stay below.', 'No incident was worked on in this time.', 's', [q.curve(slow('0.95', 'stage', 'nightshift_stage_duration_seconds'), '{{stage}}')])],
     ] },
     { height: 7, panels: [
       [8, panel.trend('Waiting', 'Notifications that are stored and not yet worked on, and messages not yet delivered.', absent, 'short', [q.curve('max(' + now('nightshift_inbox_pending') + ')', 'inbox'), q.curve(q.max('channel', now('nightshift_outbox_pending')), 'outbox {{channel}}')])],
-      [8, panel.trend('Size of the store', 'Bytes of the store on disk; the line is the limit of its alert.', absent, 'bytes', [q.curve('max(' + now('nightshift_store_bytes') + ')', 'store')], limits('store_bytes'))],
+      [8, panel.trend('Size of the store', 'Bytes of the store on disk; the line is the limit of its alert.', absent, 'decbytes', [q.curve('max(' + now('nightshift_store_bytes') + ')', 'store')], limits('store_bytes'))],
       [8, panel.states('What it depends on', 'Whether the store takes writes, and whether Prometheus and Alertmanager answer. Without Prometheus nothing can be verified, so nothing is done.', absent, words.up, [
         q.curve('min(' + now('nightshift_store_writable') + ')', 'store'),
         q.curve('min by (upstream) (' + now('nightshift_upstream_up') + ')', '{{upstream}}'),

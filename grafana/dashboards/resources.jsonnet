@@ -41,7 +41,7 @@ board.new(
       [4, worst('File handles', 'Open files against the limit of the kernel, on the host with the most.', no_host, q.max('instance', handles), '{{instance}}', limits('file_handles_used_ratio'))],
       [4, worst('Waiting for a CPU', 'Share of time in which some task was ready to run and had to wait, on the worst host.', no_pressure, q.max('instance', waiting('resource="cpu"')), '{{instance}}', limits('cpu_waiting_ratio'))],
     ] },
-    { title: 'CPU', height: 8, panels: [
+    { title: 'CPU', height: 9, panels: [
       [8, panel.trend('CPU used', 'Share of CPU time that is neither idle nor waiting for I/O, all CPUs of a host together.', no_host, 'percentunit', [q.curve(cpu, '{{instance}}')], limits('cpu_used_ratio'), max=1)],
       [8, panel.trend('CPU by mode', 'What the CPUs of the chosen hosts do; steal is time that the hypervisor gave to others.', no_host, 'percentunit', [q.curve('sum by (mode) (' + q.rate(q.host('nightshift_cpu_seconds_total', 'mode!="idle"')) + ') / scalar(sum(' + q.host('nightshift_cpu_count') + '))', '{{mode}}')])],
       [8, panel.trend('Load per CPU', 'Tasks that run or wait, averaged over 1 and 15 minutes, per CPU: beyond 1 they queue.', no_host, 'short', [
@@ -49,12 +49,12 @@ board.new(
         q.curve(q.host('nightshift_load15') + ' / on (job, instance) ' + q.host('nightshift_cpu_count'), '{{instance}} 15m'),
       ])],
     ] },
-    { title: 'Memory and pressure', height: 8, panels: [
+    { title: 'Memory and pressure', height: 9, panels: [
       [8, panel.trend('Memory used', 'Used share of memory, (total - available) / total.', no_host, 'percentunit', [q.curve(q.max('instance', memory), '{{instance}}')], limits('memory_used_ratio'), max=1)],
       [8, panel.trend('Tasks waiting', 'Share of time in which some task waited for CPU, memory or I/O; the line is the limit of CPU.', no_pressure, 'percentunit', [q.curve(q.max('resource', waiting()), '{{resource}}')], limits('cpu_waiting_ratio'))],
       [8, panel.trend('All tasks stalled', 'Share of time in which every task waited for memory or I/O: the host did nothing useful. The line is the limit of memory.', no_pressure, 'percentunit', [q.curve(q.max('resource', stalled('resource=~"memory|io"')), '{{resource}}')], limits('memory_stalled_ratio'))],
     ] },
-    { title: 'Disks', height: 8, panels: [
+    { title: 'Disks', height: 9, panels: [
       [8, panel.trend('Disk used', 'Used share of each file system, as an ordinary user sees it.', no_host, 'percentunit', [q.curve(filesystem('nightshift_filesystem_used_ratio'), '{{instance}} {{mountpoint}}')], limits('disk_used_ratio'), max=1)],
       [8, panel.trend('Inodes used', 'Used share of the inodes of each file system.', no_host, 'percentunit', [q.curve(filesystem('nightshift_filesystem_inodes_used_ratio'), '{{instance}} {{mountpoint}}')], limits('disk_inodes_used_ratio'), max=1)],
       [8, panel.flow('Disk traffic', 'Bytes per second written (above zero) and read (below), by device.', no_host, 'Bps', [
@@ -62,7 +62,7 @@ board.new(
         q.curve(device('nightshift_disk_read_bytes_total'), 'read {{instance}} {{device}}'),
       ])],
     ] },
-    { height: 8, panels: [
+    { height: 9, panels: [
       [8, panel.trend('Disk busy', 'Share of time in which a device had work; at 1 a spinning disk is at its end, a parallel one need not be.', no_host, 'percentunit', [q.curve(device('nightshift_disk_io_time_seconds_total'), '{{instance}} {{device}}')], max=1)],
       [8, panel.flow('Network traffic', 'Bytes per second received (above zero) and sent (below), by device.', no_host, 'Bps', [
         q.curve(device('nightshift_network_receive_bytes_total'), 'received {{instance}} {{device}}'),
@@ -73,7 +73,7 @@ board.new(
         q.curve(device('nightshift_network_receive_dropped_total') + ' + ' + device('nightshift_network_transmit_dropped_total'), 'drops {{instance}} {{device}}'),
       ])],
     ] },
-    { title: 'Services, as their health endpoints tell', height: 8, panels: [
+    { title: 'Services, as their health endpoints tell', height: 9, panels: [
       [12, panel.table(
         'Health of services',
         'What each service says of itself. Readings from: remote (its endpoint) or local (this host, because the endpoint did not answer).',
@@ -87,7 +87,7 @@ board.new(
         ],
         [
           { name: 'Service', label: 'service', links: [panel.link('This service on the status board', '/d/nightshift-status?${__url_time_range}&var-service=${__data.fields.Service:percentencode}')] },
-          { name: 'State', of: 0, words: theme.words.state },
+          { name: 'State', of: 0, words: theme.words.state, filled: true },
           { name: 'Readings from', label: 'source' },
           { name: 'Memory', of: 2, unit: 'percentunit', limits: limits('memory_used_ratio') },
           { name: 'Disk', of: 3, unit: 'percentunit', limits: limits('disk_used_ratio') },
@@ -97,8 +97,8 @@ board.new(
       )],
       [12, panel.states('State over time', 'What each service said of itself; UNKNOWN when it said nothing.', no_health, theme.words.state, [q.curve(state, '{{service}}')])],
     ] },
-    { title: 'What Nightshift itself takes', height: 8, panels: [
-      [8, panel.trend('Resident memory', 'Memory of the exporter and the alert handler; both promise to stay below the line.', 'No process of Nightshift is scraped.', 'bytes', [q.curve(q.max('job, instance', q.own('process_resident_memory_bytes')), '{{job}} {{instance}}')], limits('resident_memory_bytes'))],
+    { title: 'What Nightshift itself takes', height: 9, panels: [
+      [8, panel.trend('Resident memory', 'Memory of the exporter and the alert handler; both promise to stay below the line.', 'No process of Nightshift is scraped.', 'decbytes', [q.curve(q.max('job, instance', q.own('process_resident_memory_bytes')), '{{job}} {{instance}}')], limits('resident_memory_bytes'))],
       [8, panel.trend('CPU', 'CPU seconds per second of the exporter and the alert handler; both promise to stay below the line.', 'No process of Nightshift is scraped.', 'percentunit', [q.curve(q.max('job, instance', q.own('rate(process_cpu_seconds_total[$__rate_interval])')), '{{job}} {{instance}}')], limits('process_cpu_ratio'))],
       [8, panel.trend('Duration of collectors', 'How long each collector took at its last run; the line is the limit of its alert.', no_host, 's', [q.curve(q.max('collector', q.host('nightshift_collector_duration_seconds')), '{{collector}}')], limits('collector_seconds'))],
     ] },

@@ -16,7 +16,12 @@ local state =
   + ' or max(2 * ' + q.firing('severity="high"') + ') or max(' + q.firing('severity!~"critical|high"') + ') or vector(0)';
 local severity =
   '4 * ' + q.firing('severity="critical"') + ' or 3 * ' + q.firing('severity="high"')
-  + ' or 2 * ' + q.firing('severity="medium"') + ' or ' + q.firing('severity!~"critical|high|medium"');
+  + ' or 2 * ' + q.firing('severity="medium"') + ' or ' + q.firing('severity="low"')
+  + ' or 0 * ' + q.firing('severity!~"critical|high|medium|low"');
+
+// `or` keeps the order of its sides, and the table that of its rows.
+local active(more) = q.max('severity, alertname, service, instance', '1000 * (' + q.since(more) + ')');
+local worst_first = std.join(' or ', [active('severity="' + s[0] + '"') for s in std.reverse(theme.severities)] + [active('')]);
 
 local latency(quantile) = q.quantile(quantile, '', q.service('nightshift_http_request_duration_seconds_bucket'));
 local no_traffic = 'No request in this time, or no access log is configured.';
@@ -90,12 +95,12 @@ board.new(
         'No exporter is scraped, or the host or service chosen above has no data.',
         [q.rows(signals.current), q.rows(signals.baseline), q.rows(signals.state), q.rows(signals.trend), q.curve(signals.current, '{{signal}}')],
         [
-          { name: 'Signal', label: 'signal', width: 160, links: [resources] },
-          { name: 'Now', of: 0, decimals: 1 },
-          { name: 'Usual', of: 1, decimals: 1 },
-          { name: 'State', of: 2, words: words.state },
-          { name: 'Trend', of: 3, words: words.direction },
-          { name: 'In this time', of: 4, spark: true },
+          { name: 'Signal', label: 'signal', width: 155, links: [resources] },
+          { name: 'State', of: 2, words: words.state, filled: true, width: 100 },
+          { name: 'Now', of: 0, width: 80 },
+          { name: 'Usual', of: 1, width: 80 },
+          { name: 'Trend', of: 3, words: words.direction, width: 100 },
+          { name: 'In this time', of: 4, spark: true, least: 120 },
         ],
         by='signal'
       )],
@@ -103,15 +108,14 @@ board.new(
         'What fires',
         'Each firing alert and since when it is active. A row leads to its incidents, where the runbook and a silence are one step away.',
         'Nothing fires.',
-        [q.rows(q.max('severity, alertname, service, instance', '1000 * (' + q.since + ')'))],
+        [q.rows(worst_first)],
         [
-          { name: 'Severity', label: 'severity', words: words.severity, width: 95 },
-          { name: 'Alert', label: 'alertname', links: [panel.link('Incidents of this alert', '${handler:raw}/incidents?alertname=${__data.fields.Alert:percentencode}')] },
-          { name: 'Service', label: 'service' },
-          { name: 'Host', label: 'instance' },
-          { name: 'Since', of: 0, unit: 'dateTimeFromNow', width: 130 },
-        ],
-        sort='Since'
+          { name: 'Severity', label: 'severity', words: words.severity, filled: true, width: 90 },
+          { name: 'Alert', label: 'alertname', least: 170, links: [panel.link('Incidents of this alert', '${handler:raw}/incidents?alertname=${__data.fields.Alert:percentencode}')] },
+          { name: 'Since', of: 0, unit: 'dateTimeFromNow', width: 120 },
+          { name: 'Service', label: 'service', width: 90 },
+          { name: 'Host', label: 'instance', width: 120 },
+        ]
       )],
     ] },
     { height: 7, panels: [
@@ -130,7 +134,7 @@ board.new(
         [q.curve('min by (service) (' + q.service('nightshift_service_up') + ')', '{{service}}')]
       )],
     ] },
-    { title: 'Traffic of the services', height: 8, panels: [
+    { title: 'Traffic of the services', height: 9, panels: [
       [8, panel.trend(
         'Requests by service',
         'Requests per second, from the access logs.',
@@ -177,9 +181,9 @@ board.new(
         [q.rows('1000 * max by (job, instance, version) (process_start_time_seconds * on (job, instance) group_left (version) nightshift_build_info)')],
         [
           { name: 'Job', label: 'job' },
-          { name: 'Host', label: 'instance' },
-          { name: 'Version', label: 'version', width: 90 },
-          { name: 'Started', of: 0, unit: 'dateTimeFromNow', width: 130 },
+          { name: 'Host', label: 'instance', width: 120 },
+          { name: 'Version', label: 'version', width: 70 },
+          { name: 'Started', of: 0, unit: 'dateTimeFromNow', width: 120 },
         ]
       )],
     ] },

@@ -69,7 +69,7 @@ local layer(name, color, expr, title, text, tags, at=false) = {
 
 local layers = [
   { builtIn: 1, name: 'Annotations and alerts', enable: true, hide: true, type: 'dashboard', iconColor: 'blue', datasource: { type: 'grafana', uid: '-- Grafana --' } },
-  layer('Alerts', 'red', '1000 * (' + query.since + ')', '{{alertname}}', '{{severity}} {{service}} {{instance}}', 'severity,service', true),
+  layer('Alerts', 'red', '1000 * (' + query.since() + ')', '{{alertname}}', '{{severity}} {{service}} {{instance}}', 'severity,service', true),
   layer('Remediations', 'blue', query.events('remediation', query.handler('nightshift_remediation_attempts_total'), '1m') + ' > 0', 'Remediation: {{remediation}}', 'An attempt was started.', 'remediation'),
   layer('Restarts', 'purple', '1000 * (' + query.own('process_start_time_seconds') + ')', 'Started: {{job}}', '{{instance}}', 'job', true),
 ];

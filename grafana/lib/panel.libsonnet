@@ -60,13 +60,15 @@ local series(base, limits, draw, legend) = base {
 
 {
   link:: link,
+  // A value of its own for what is called *name*: other words, or a shorter name.
+  rename(name, as, words=null):: override(name, [property('displayName', as)] + if words == null then [] else [property('mappings', words)]),
 
   // One word for a state; the words carry the colours.
   status(title, why, empty, words, targets, links=[], mode='value', overrides=[])::
     stat(panel('stat', title, why, empty, targets, 'short'), true, mode) {
       fieldConfig+: {
         defaults+: { mappings: words, color: { mode: 'thresholds' }, thresholds: { mode: 'absolute', steps: theme.neutral }, links: links },
-        overrides: [override(o[0], [property('mappings', o[1])]) for o in overrides],
+        overrides: overrides,
       },
     },
 
@@ -77,10 +79,10 @@ local series(base, limits, draw, legend) = base {
       fieldConfig+: { overrides: [override(o[0], [property('thresholds', thresholds(o[1]))]) for o in overrides] },
     },
 
-  // Curves over time with the alert's limits as dashed lines.
+  // Curves over time with the alert's limits as dashed lines; the lowest is always in view.
   trend(title, why, empty, unit, targets, limits=null, max=null)::
     series(panel('timeseries', title, why, empty, targets, unit), limits, {}, ['lastNotNull', 'max']) {
-      fieldConfig+: { defaults+: { min: 0 } + if max == null then {} else { max: max } },
+      fieldConfig+: { defaults+: { min: 0 } + (if max == null then {} else { max: max }) + (if limits == null || max != null then {} else { custom+: { axisSoftMax: limits[0].value } }) },
     },
 
   // Two directions of one flow: the targets after the first half hang below zero.
@@ -111,9 +113,10 @@ local series(base, limits, draw, legend) = base {
       options: { showValue: 'auto', mergeValues: true, rowHeight: 0.8, alignValue: 'left', legend: { displayMode: 'list', placement: 'bottom', showLegend: false } },
     },
 
-  // Rows that share the label *by*; a column is { name, and of (index of a target) or label, unit, words, limits, links, width, spark }.
+  // Rows that share the label *by*; a column is { name, and either of (index of a target) or
+  // label; also unit, decimals, words, filled (by the colour of the word), limits, links, width, least (width), spark }.
   table(title, why, empty, targets, columns, by=null, sort=null)::
-    local base = panel('table', title, why, empty, targets, 'short');
+    local base = panel('table', title, why, empty, targets, 'none');
     local source(column) =
       if 'label' in column then column.label
       else if std.get(column, 'spark', false) then 'Trend #' + refs[column.of]
@@ -122,12 +125,16 @@ local series(base, limits, draw, legend) = base {
     local sources = [source(column) for column in columns];
     local indexes = std.range(0, std.length(columns) - 1);
     local sparks = [refs[column.of] for column in columns if std.get(column, 'spark', false)];
+    // A cell without a value is a dash: it would otherwise repeat the empty text of the panel.
     local properties(column) =
-      (if 'unit' in column then [property('unit', column.unit)] else [])
+      [property('noValue', '–')]
+      + (if 'unit' in column then [property('unit', column.unit)] else [])
       + (if 'decimals' in column then [property('decimals', column.decimals)] else [])
       + (if 'width' in column then [property('custom.width', column.width)] else [])
+      + (if 'least' in column then [property('custom.minWidth', column.least)] else [])
       + (if 'links' in column then [property('links', column.links)] else [])
-      + (if 'words' in column then [property('mappings', column.words), property('custom.cellOptions', { type: 'color-background', mode: 'basic' })] else [])
+      + (if 'words' in column then [property('mappings', column.words)] else [])
+      + (if std.get(column, 'filled', false) then [property('custom.cellOptions', { type: 'color-background', mode: 'basic' })] else [])
       + (if 'limits' in column then [property('thresholds', thresholds(column.limits)), property('custom.cellOptions', { type: 'color-text' })] else [])
       + (if std.get(column, 'spark', false) then [property('custom.cellOptions', { type: 'sparkline', hideValue: true, lineWidth: 1 })] else []);
     base {
@@ -143,7 +150,7 @@ local series(base, limits, draw, legend) = base {
           },
         }],
       fieldConfig+: {
-        defaults+: { color: { mode: 'thresholds' }, thresholds: { mode: 'absolute', steps: theme.neutral }, custom: { align: 'auto', filterable: false } },
+        defaults+: { color: { mode: 'thresholds' }, thresholds: { mode: 'absolute', steps: theme.neutral }, custom: { align: 'auto', minWidth: 60 } },
         overrides: [override(column.name, properties(column)) for column in columns],
       },
       options: { showHeader: true, cellHeight: 'sm', sortBy: if sort == null then [] else [{ displayName: sort, desc: true }] },

@@ -21,7 +21,7 @@ local gained(selector, window) =
   firing(more=''):: scoped('ALERTS', 'alertstate="firing",watchdog!="true"', more),
 
   // Unix time since when each of them is active.
-  since:: 'ALERTS_FOR_STATE{watchdog!="true"} and ignoring (alertstate) ' + self.firing(),
+  since(more=''):: 'ALERTS_FOR_STATE{watchdog!="true"} and ignoring (alertstate) ' + self.firing(more),
 
   rate(selector):: 'rate(' + selector + '[$__rate_interval])',
   sum(by, expr):: 'sum by (' + by + ') (' + expr + ')',
@@ -37,8 +37,9 @@ local gained(selector, window) =
   orZero(expr):: '(' + expr + ') or vector(0)',
   // A gauge of the handler over all its labels: a scraped handler that has no such series yet has none of that kind.
   count(by, metric):: 'sum(' + self.max(by, self.handler(metric)) + ') or 0 * max(' + self.handler('nightshift_store_writable') + ')',
-  // Events of a rare counter: for each bar of a panel, and within the whole time range of the board.
-  events(by, selector, window='$__interval'):: self.sum(by, gained(selector, window)),
+  // Events of a rare counter: within a window, for each bar of a panel, and in the whole time range of the board.
+  events(by, selector, window):: self.sum(by, gained(selector, window)),
+  bars(by, selector):: self.events(by, selector, '$__interval') + ' > 0',
   total(by, selector):: 'sum_over_time((' + self.events(by, selector, '1m') + ')[$__range:1m])',
 
   // Targets: a curve, one value now, rows of a table. The panel numbers them.

@@ -25,10 +25,10 @@ local levels = [['warning', 'yellow', 1], ['high', 'orange', 2], ['critical', 'r
     ]),
     severity: mapping([[s[0], std.asciiUpper(s[0]), s[1]] for s in $.severities]),
     // The same for queries that give severities as numbers, because a state over time is drawn from numbers.
-    severity_number: mapping([[std.toString(i + 1), std.asciiUpper($.severities[i][0]), $.severities[i][1]] for i in std.range(0, 3)]),
+    severity_number: mapping([['0', 'OTHER', 'purple']] + [[std.toString(i + 1), std.asciiUpper($.severities[i][0]), $.severities[i][1]] for i in std.range(0, 3)]),
     up: mapping([['1', 'UP', 'green'], ['0', 'DOWN', 'red']]),
     switch: mapping([['1', 'ON', 'green'], ['0', 'OFF', 'orange']]),
-    kill: mapping([['1', 'PULLED', 'red'], ['0', 'NOT PULLED', 'green']]),
+    kill: mapping([['1', 'PULLED', 'red'], ['0', 'READY', 'green']]),
     watchdog: mapping([['0', 'HEARD', 'green'], ['1', 'MISSING', 'red']]),
     direction: mapping([['1', '▲ rising', 'text'], ['0', '● steady', 'text'], ['-1', '▼ falling', 'text']]),
   },

@@ -220,7 +220,7 @@ WORST_RATES = {
     "_stalled_seconds_total": 0.6,
     "process_cpu_seconds_total": 0.5,
     "_errors_total": 5.0,
-    "_deliveries_total": 0.01,
+    "_deliveries_total": 0.03,
 }
 
 

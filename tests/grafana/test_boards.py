@@ -14,7 +14,7 @@ from tests.grafana.reading import ROOT, boards, columns, panels
 #: Links in alerts, bookmarks and other boards point at these: never rename one.
 UIDS = {"nightshift-remediation", "nightshift-resources", "nightshift-status"}
 CORE_TYPES = {"stat", "table", "timeseries", "state-timeline"}
-UNITS = {"short", "percentunit", "s", "bytes", "Bps", "reqps", "pps", "dateTimeFromNow"}
+UNITS = {"none", "short", "percentunit", "s", "decbytes", "Bps", "reqps", "pps", "dateTimeFromNow"}
 COLUMNS = 24
 MOST_PANELS = 25
 

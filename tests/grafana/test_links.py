@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.grafana.reading import boards, columns, panels
+import yaml
+
+from tests.grafana.reading import ROOT, boards, columns, panels
 
 #: Pages of the alert handler that the boards lead to.
 PAGES = {"/incidents", "/actions", "/config"}
@@ -60,3 +62,13 @@ def test_every_board_links_to_its_siblings_and_to_incidents() -> None:
         siblings, incidents = board["links"]
         assert (siblings["tags"], siblings["includeVars"], siblings["keepTime"]) == (board["tags"], True, True)
         assert incidents["url"] == "${handler:raw}/incidents"
+
+
+def test_alerts_lead_to_boards_that_exist() -> None:
+    """The `dashboard_url` of every alert names a board by its uid."""
+    for path in sorted((ROOT / "prometheus" / "rules").glob("*.rules.yml")):
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            for rule in group["rules"]:
+                if "alert" in rule:
+                    uid = rule["annotations"]["dashboard_url"].rpartition("/d/")[2].partition("?")[0]
+                    assert uid in boards(), rule["alert"]
