@@ -58,8 +58,9 @@ def stems() -> list[str]:
     return sorted(path.name.removesuffix(".rules.yml") for path in RULES.glob("*.rules.yml"))
 
 
+@cache
 def document(path: Path) -> Any:  # noqa: ANN401 -- YAML
-    """A YAML file as plain objects."""
+    """A YAML file as plain objects, read once: do not change them."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
