@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
-from queue import SimpleQueue
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -158,13 +157,36 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        # The one queue whose `put` a signal handler may call at any instruction: an Event or Condition deadlocks when
-        # the signal comes while its own lock is held.
-        self._received: SimpleQueue[int] = SimpleQueue()
+        # The interpreter's own C handler writes the number here. Python's handlers are not enough: an Event deadlocks
+        # when a signal comes while its lock is held, and a signal just before a wait begins does not end the wait.
+        self._received, self._woken = socket.socketpair()
+        self._woken.setblocking(False)
+        signal.set_wakeup_fd(self._woken.fileno())
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._receive)
+            signal.signal(number, _leave_to_the_queue)
 
     def until_stopped(self, on_reload: Callable[[], object]) -> None:
+        """Wait for SIGTERM or SIGINT, calling *on_reload* for each SIGHUP; a reload that raises is logged."""
+        while True:
+            [number] = self._received.recv(1)
+            if number in (signal.SIGTERM, signal.SIGINT):
+                return
+            if number == signal.SIGHUP:
+                _reload(on_reload)
+
+
+def _leave_to_the_queue(_number: int, _frame: FrameType | None) -> None:
+    """The signal's number is in the queue already."""
+
+
+def _reload(on_reload: Callable[[], object]) -> None:
+    try:
+        on_reload()
+    except Exception:
+        log.exception("the reload failed; what runs goes on")
+
+
+def until_stopped(self, on_reload: Callable[[], object]) -> None:
         """Wait for SIGTERM or SIGINT, calling *on_reload* for each SIGHUP; a reload that raises is logged."""
         while self._received.get() == signal.SIGHUP:
             try:
