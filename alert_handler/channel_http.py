@@ -41,6 +41,10 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.proxy_url:
             check_url(self.proxy_url, HTTP, "proxy_url")
 
+    def __repr__(self) -> str:
+        """The name only: an address can be a secret."""
+        return f"{type(self).__name__}(...)"
+
 
 def check_url(url: str, schemes: tuple[str, ...], name: str) -> None:
     """Prove that *url* (of the setting *name*) is an address with one of *schemes*; it is not shown.
