@@ -186,18 +186,6 @@ def _reload(on_reload: Callable[[], object]) -> None:
         log.exception("the reload failed; what runs goes on")
 
 
-def until_stopped(self, on_reload: Callable[[], object]) -> None:
-        """Wait for SIGTERM or SIGINT, calling *on_reload* for each SIGHUP; a reload that raises is logged."""
-        while self._received.get() == signal.SIGHUP:
-            try:
-                on_reload()
-            except Exception:
-                log.exception("the reload failed; what runs goes on")
-
-    def _receive(self, number: int, _frame: FrameType | None) -> None:
-        self._received.put(number)
-
-
 def until_stopped(on_reload: Callable[[], object]) -> None:
     """Wait for SIGTERM or SIGINT, calling *on_reload* for each SIGHUP. To be called from the main thread."""
     Signals().until_stopped(on_reload)
