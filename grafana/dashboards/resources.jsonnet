@@ -43,10 +43,10 @@ board.new(
     ] },
     { title: 'CPU', height: 9, panels: [
       [8, panel.trend('CPU used', 'Share of CPU time that is neither idle nor waiting for I/O, all CPUs of a host together.', no_host, 'percentunit', [q.curve(cpu, '{{instance}}')], limits('cpu_used_ratio'), max=1)],
-      [8, panel.trend('CPU by mode', 'What the CPUs of the chosen hosts do; steal is time that the hypervisor gave to others.', no_host, 'percentunit', [q.curve('sum by (mode) (' + q.rate(q.host('nightshift_cpu_seconds_total', 'mode!="idle"')) + ') / scalar(sum(' + q.host('nightshift_cpu_count') + '))', '{{mode}}')])],
+      [8, panel.trend('CPU by mode', 'What the CPUs of the chosen hosts do; steal is time that the hypervisor gave to others.', no_host, 'percentunit', [q.curve('sum by (mode) (' + q.rate(q.host('nightshift_cpu_seconds_total', 'mode!="idle"')) + ') / scalar(sum(' + q.host('nightshift_cpus') + '))', '{{mode}}')])],
       [8, panel.trend('Load per CPU', 'Tasks that run or wait, averaged over 1 and 15 minutes, per CPU: beyond 1 they queue.', no_host, 'short', [
-        q.curve(q.host('nightshift_load1') + ' / on (job, instance) ' + q.host('nightshift_cpu_count'), '{{instance}} 1m'),
-        q.curve(q.host('nightshift_load15') + ' / on (job, instance) ' + q.host('nightshift_cpu_count'), '{{instance}} 15m'),
+        q.curve(q.host('nightshift_load1') + ' / on (job, instance) ' + q.host('nightshift_cpus'), '{{instance}} 1m'),
+        q.curve(q.host('nightshift_load15') + ' / on (job, instance) ' + q.host('nightshift_cpus'), '{{instance}} 15m'),
       ])],
     ] },
     { title: 'Memory and pressure', height: 9, panels: [

@@ -13,6 +13,7 @@ REPAIRED = 10 * 60
 TROUBLE = 15 * 60
 HOST = {"job": "nightshift-exporter", "instance": "host-a:19100"}
 HANDLER = {"job": "nightshift-handler", "instance": "host-a:19093"}
+BUILD = {"version": "0.1.0", "revision": "0123abc", "python_version": "3.11.2"}
 
 Value = Callable[[float], float | None]
 
@@ -65,7 +66,7 @@ def _host(start: float) -> Iterator[Series]:
     for mode, share in {"user": 0.2, "system": 0.05, "idle": 0.7, "iowait": 0.03, "steal": 0.02}.items():
         for cpu in ("0", "1"):
             yield host("cpu_seconds_total", growing(share), cpu=cpu, mode=mode)
-    yield host("cpu_count", steady(2))
+    yield host("cpus", steady(2))
     for name, load in {"load1": 0.4, "load5": 0.5, "load15": 0.6}.items():
         yield host(name, steady(load))
     yield host("memory_used_ratio", steady(0.45))
@@ -160,7 +161,7 @@ def _alert(labels: Mapping[str, str], start: float, since: float) -> Iterator[Se
 
 
 def _process(labels: Mapping[str, str], start: float) -> Iterator[Series]:
-    yield Series("nightshift_build_info", {**labels, "version": "0.1.0"}, steady(1))
+    yield Series("nightshift_build_info", {**labels, **BUILD}, steady(1))
     yield Series("process_resident_memory_bytes", labels, steady(3e7))
     yield Series("process_cpu_seconds_total", labels, growing(0.002))
     yield Series("process_start_time_seconds", labels, steady(start + 60))
