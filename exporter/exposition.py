@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, cast
 
-from exporter.families import Family, Kind, Metric, go_float, series
+from exporter.families import SUFFIXES, Family, Kind, Metric, go_float, series
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ def from_client(metric: ClientMetric, kept: dict[str, Metric]) -> Family:
     declared = kept.get(metric.name)
     if declared is None:
         kind = cast("Kind", metric.type)
-        suffix = "_total" if kind == "counter" else ""
-        declared = kept[metric.name] = Metric(f"{metric.name}{suffix}", kind, metric.documentation)
+        name = f"{metric.name}{SUFFIXES.get(kind, '')}"
+        declared = kept[metric.name] = Metric(name, kind, metric.documentation)
     family = Family(declared)
     for sample in metric.samples:
         if not sample.name.endswith("_created"):

@@ -20,6 +20,8 @@ KEPT_LABEL_SETS = 20_000
 #: Seconds; from a cached answer to a request that people give up on.
 DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+#: What the names of these kinds end in, which the name of the family in OpenMetrics does not.
+SUFFIXES: dict[Kind, str] = {"counter": "_total", "info": "_info"}
 #: Kinds that text 0.0.4 does not have, and what stands for them there.
 _TEXT_KINDS: dict[Kind, str] = {
     "info": "gauge",
@@ -45,7 +47,7 @@ class Metric:
         self.help = help_text
         self.labels = tuple(labels)
         #: The name of the family in OpenMetrics.
-        self.base_name = name.removesuffix("_total") if kind == "counter" else name
+        self.base_name = name.removesuffix(SUFFIXES.get(kind, ""))
         self.unit = next((unit for unit in _UNITS if self.base_name.endswith(f"_{unit}")), "")
         self.prefixes = LabelSets(name, self.labels)
         self.text_header = self._text_header()

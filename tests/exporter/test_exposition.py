@@ -1,0 +1,161 @@
+import gzip
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info
+from prometheus_client import Histogram as ClientHistogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from exporter import exposition
+from exporter.exposition import OPENMETRICS, TEXT, from_client, merge, negotiate, render, wants_gzip
+from exporter.families import Family, Histogram, Metric
+
+HITS = Metric("hits_total", "counter", "Hits of a page.", ["page"])
+TEMPERATURE = Metric("temperature_ratio", "gauge", 'A "ratio" with \\ and\nlines.')
+LABEL_TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.just("\n"), max_size=20)
+VALUE = st.floats() | st.integers(min_value=-(2**60), max_value=2**60)
+
+
+def samples(parsed):
+    """Every sample of parsed families, comparable (NaN equals NaN)."""
+    return {
+        (s.name, frozenset(s.labels.items())): "NaN" if math.isnan(s.value) else s.value
+        for f in parsed
+        for s in f.samples
+    }
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.dictionaries(LABEL_TEXT, VALUE, min_size=1, max_size=5))
+def test_render_text_is_read_back_by_the_client(values):
+    """prometheus_client's parser finds every label and value in our text."""
+    family = Family(Metric("g", "gauge", "G.", ["a"]))
+    for label, value in values.items():
+        family.add(value, label)
+    wanted = {("g", frozenset({("a", label)})): "NaN" if value != value else value for label, value in values.items()}  # noqa: PLR0124
+    assert samples(parse_text(render([family], TEXT).decode())) == wanted
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.dictionaries(LABEL_TEXT, st.floats(min_value=0, allow_infinity=False), min_size=1, max_size=5))
+def test_render_openmetrics_is_read_back_by_the_client(values):
+    """prometheus_client's strict OpenMetrics parser finds every label and value in ours."""
+    family = Family(HITS)
+    for label, value in values.items():
+        family.add(value, label)
+    wanted = {("hits_total", frozenset({("page", label)})): value for label, value in values.items()}
+    assert samples(parse_openmetrics(render([family], OPENMETRICS).decode())) == wanted
+
+
+@pytest.fixture
+def client_registry():
+    """One metric of each kind, made with prometheus_client."""
+    registry = CollectorRegistry()
+    Counter("jobs", "Jobs.", ["kind"], registry=registry).labels('we"ird\\').inc(3)
+    Gauge("heat_bytes", "Heat.", registry=registry).set(-1.5)
+    ClientHistogram("wait_seconds", "Waiting.", registry=registry).observe(0.3)
+    Info("build", "Build.", registry=registry).info({"version": "1"})
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("form", "generate", "parse"),
+    [(TEXT, generate_latest, parse_text), (OPENMETRICS, generate_openmetrics, parse_openmetrics)],
+)
+def test_render_of_client_metrics_equals_the_client(client_registry, form, generate, parse):
+    """A metric of prometheus_client comes out of our renderer as out of its own, creation times aside."""
+    kept = {}
+    ours = render([from_client(metric, kept) for metric in client_registry.collect()], form).decode()
+    theirs = [f for f in parse(generate(client_registry).decode()) if not f.name.endswith("_created")]
+    assert samples(parse(ours)) == {k: v for k, v in samples(theirs).items() if not k[0].endswith("_created")}
+    assert {(f.name, f.type, f.documentation) for f in parse(ours)} == {
+        (f.name, f.type, f.documentation) for f in theirs
+    }
+
+
+def test_from_client_keeps_the_declared_metric(client_registry):
+    """The second scrape finds the metrics declared by the first."""
+    kept = {}
+    first = [from_client(metric, kept).metric for metric in client_registry.collect()]
+    assert [from_client(metric, kept).metric for metric in client_registry.collect()] == first
+
+
+def test_render_text_writes_help_and_type():
+    """Text 0.0.4 shows the full name and one-line help."""
+    text = render([Family(TEMPERATURE, 0.5)], TEXT).decode()
+    assert (
+        text
+        == '# HELP temperature_ratio A "ratio" with \\\\ and\\nlines.\n# TYPE temperature_ratio gauge\ntemperature_ratio 0.5\n'
+    )
+
+
+def test_render_openmetrics_writes_unit_and_end():
+    """OpenMetrics shows the unit and ends with a mark."""
+    lines = render([Family(TEMPERATURE, 0.5)], OPENMETRICS).decode().splitlines()
+    assert lines[2:] == ["# UNIT temperature_ratio ratio", "temperature_ratio 0.5", "# EOF"]
+
+
+def test_render_leaves_out_families_without_samples():
+    """Nothing to report leaves no header behind."""
+    assert render([Family(TEMPERATURE)], TEXT) == b""
+
+
+def test_render_histogram_is_valid_openmetrics():
+    """The strict parser accepts buckets, sum and count."""
+    family = Family(Metric("t_seconds", "histogram", "T."))
+    family.add_histogram(Histogram((0.1, 1)))
+    assert len(samples(parse_openmetrics(render([family], OPENMETRICS).decode()))) == 5
+
+
+def test_merge_joins_families_of_one_name():
+    """Two collectors with one metric make one family, and the first value of a series counts."""
+    first, second = Family(HITS), Family(HITS)
+    first.add(1, "/")
+    second.add(2, "/")
+    second.add(3, "/b")
+    merged = merge([first, Family(TEMPERATURE, 1), second])
+    assert [list(family.samples.values()) for family in merged] == [[1, 3], [1]]
+    assert list(first.samples.values()) == [1]
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("", TEXT),
+        ("*/*", TEXT),
+        ("text/plain;version=0.0.4", TEXT),
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", OPENMETRICS),
+        ("application/openmetrics-text", OPENMETRICS),
+        ("application/openmetrics-text; version=1.0.0; escaping=allow-utf-8;q=0.6,text/plain;q=0.5", OPENMETRICS),
+        ("application/openmetrics-text;q=0.2,text/plain;q=0.9", TEXT),
+        ("application/openmetrics-text;version=0.0.1", TEXT),
+        ("application/openmetrics-text;version=2.0.0", TEXT),
+        ("application/openmetrics-text;q=0", TEXT),
+        ("application/openmetrics-text;q=high", TEXT),
+        ("application/openmetrics-text;q=7", TEXT),
+        ("application/vnd.google.protobuf;q=0.9,image/png", TEXT),
+        (";;;,=,\x00", TEXT),
+    ],
+)
+def test_negotiate_follows_the_accept_header(accept, form):
+    """The preferred of our two formats is chosen, text where the header is of no use."""
+    assert negotiate(accept) is form
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"),
+    [("gzip", True), ("deflate, GZIP;q=0.5", True), ("*", True), ("", False), ("gzip;q=0", False), ("br", False), ("*;q=0", False)],
+)  # fmt: skip
+def test_wants_gzip_follows_the_header(header, wanted):
+    """Compression needs a coding that the header takes."""
+    assert wants_gzip(header) is wanted
+
+
+def test_gzip_is_read_back():
+    """Any reader of gzip gets the body back."""
+    assert gzip.decompress(exposition.gzip(b"a" * 1000)) == b"a" * 1000

@@ -1,0 +1,205 @@
+import logging
+import threading
+
+import pytest
+
+from exporter.errors import SourceUnavailable
+from exporter.families import Family, Metric
+from exporter.registry import Registry, Runner
+
+A = Metric("a", "gauge", "A.")
+B = Metric("b", "gauge", "B.")
+
+
+class Steady:
+    """A collector that always answers."""
+
+    closed = False
+
+    def __init__(self, metric=A):
+        self.metric = metric
+
+    def collect(self):
+        yield Family(self.metric, 1)
+
+    def close(self):
+        self.closed = True
+
+
+class Failing(Steady):
+    """A collector that raises what it is given, after its first family."""
+
+    def __init__(self, error):
+        super().__init__(B)
+        self.error = error
+
+    def collect(self):
+        yield Family(B, 1)
+        if self.error:
+            raise self.error
+
+
+class Hanging(Steady):
+    """A collector that hangs until it is let go."""
+
+    def __init__(self):
+        super().__init__(B)
+        self.let_go = threading.Event()
+        self.calls = 0
+
+    def collect(self):
+        self.calls += 1
+        self.let_go.wait()
+        yield Family(B, 1)
+
+
+class Sidestepping(Hanging):
+    """A collector that can leave out the part that hangs."""
+
+    def __init__(self):
+        super().__init__()
+        self.left_out = False
+
+    def collect(self):
+        self.calls += 1
+        if not self.left_out:
+            self.let_go.wait()
+        yield Family(B, 2)
+
+    def leave_out(self):
+        self.left_out = True
+        return True
+
+
+@pytest.fixture
+def registry():
+    """A registry that is closed after the test."""
+    it = Registry()
+    yield it
+    it.close()
+
+
+def test_scrape_gives_families_and_meta_metrics(registry, shown):
+    """A collector's samples come with its success, duration and last success."""
+    registry.replace(set(), {"a": Steady()})
+    found = shown(registry.scrape(5))
+    assert found["a"] == 1
+    assert found['nightshift_collector_success{collector="a"}'] == 1
+    assert found['nightshift_collector_last_success_timestamp_seconds{collector="a"}'] > 1e9
+
+
+@pytest.mark.parametrize("error", [SourceUnavailable("gone"), ZeroDivisionError("oops")])
+def test_scrape_raising_collector_costs_only_itself(registry, shown, error):
+    """What a raising collector gave before is dropped, all others stay."""
+    registry.replace(set(), {"bad": Failing(error), "good": Steady()})
+    found = shown(registry.scrape(5))
+    assert "b" not in found
+    assert found["a"] == 1
+    assert found['nightshift_collector_success{collector="bad"}'] == 0
+
+
+def test_scrape_hung_collector_costs_only_itself(registry, shown):
+    """A collector that hangs is reported at the deadline, the others' samples are there."""
+    hanging = Hanging()
+    registry.replace(set(), {"bad": hanging, "good": Steady()})
+    found = shown(registry.scrape(0.05))
+    assert found["a"] == 1
+    assert found['nightshift_collector_success{collector="bad"}'] == 0
+    assert found['nightshift_collector_duration_seconds{collector="bad"}'] > 0
+    hanging.let_go.set()
+
+
+def test_scrape_never_starts_a_hung_collector_again(registry):
+    """A thousand scrapes of a hung collector call it once and start no thread."""
+    hanging = Hanging()
+    registry.replace(set(), {"bad": hanging, "good": Steady()})
+    registry.scrape(0.02)
+    threads = threading.active_count()
+    for _ in range(1000):
+        registry.scrape(5)
+    assert threading.active_count() == threads
+    assert hanging.calls == 1
+    hanging.let_go.set()
+
+
+def test_scrape_uses_a_collector_that_came_back(registry, shown, until):
+    """Once a hung call has returned, the next scrape starts a new one."""
+    hanging = Hanging()
+    registry.replace(set(), {"bad": hanging})
+    registry.scrape(0.02)
+    hanging.let_go.set()
+    until(lambda: shown(registry.scrape(5))['nightshift_collector_success{collector="bad"}'] == 1)
+
+
+def test_scrape_goes_on_without_the_part_that_hangs(registry, shown):
+    """A collector that can leave out what blocks it answers in the same scrape, from a fresh thread."""
+    collector = Sidestepping()
+    registry.replace(set(), {"bad": collector})
+    assert shown(registry.scrape(9))["b"] == 2
+    collector.let_go.set()
+
+
+def test_scrape_lost_thread_changes_nothing_when_it_returns(registry, shown, until):
+    """The thread that was given up ends, and later scrapes are answered by the fresh one."""
+    collector = Sidestepping()
+    registry.replace(set(), {"bad": collector})
+    registry.scrape(9)
+    threads = threading.active_count()
+    collector.let_go.set()
+    until(lambda: threading.active_count() < threads)
+    assert shown(registry.scrape(9))["b"] == 2
+
+
+def test_scrape_parallel_scrapes_all_get_everything(registry, shown):
+    """Scrapes at the same time share the collectors' runs and miss nothing."""
+    registry.replace(set(), {"a": Steady(), "b": Steady(B)})
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(shown(registry.scrape(5)))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(found["a"] == 1 and found["b"] == 1 for found in results)
+
+
+def test_scrape_no_data_is_a_success(registry, shown):
+    """A collector with nothing to report has succeeded."""
+    quiet = Steady()
+    quiet.collect = list
+    registry.replace(set(), {"quiet": quiet})
+    assert shown(registry.scrape(5))['nightshift_collector_success{collector="quiet"}'] == 1
+
+
+def test_last_success_is_kept_through_failures(clock):
+    """After a failure the time of the last success is still told."""
+    collector = Failing(None)
+    runner = Runner("x", collector, wall=clock)
+    assert runner.wait(runner.start(), 1e12)
+    collector.error = ValueError("now it fails")
+    clock.now += 60
+    assert runner.wait(runner.start(), 1e12)
+    assert runner.last_success == 1000.0
+    runner.close()
+
+
+def test_failures_are_logged_once_in_a_row(caplog, registry):
+    """A collector that fails at every scrape does not fill the log, and its recovery is told."""
+    caplog.set_level(logging.INFO)
+    collector = Failing(ValueError("broken"))
+    registry.replace(set(), {"bad": collector})
+    for _ in range(3):
+        registry.scrape(5)
+    collector.error = None
+    registry.scrape(5)
+    messages = [record.message for record in caplog.records]
+    assert messages == ["collector failed: ValueError: broken", "collector works again"]
+
+
+def test_replace_keeps_some_and_closes_the_rest(registry, shown, until):
+    """A reload keeps the collectors it may keep and closes those that are gone."""
+    kept, gone = Steady(), Steady(B)
+    registry.replace(set(), {"kept": kept, "gone": gone})
+    registry.replace({"kept"}, {})
+    assert set(shown(registry.scrape(5))) >= {"a"}
+    until(lambda: gone.closed)
+    assert not kept.closed
