@@ -5,6 +5,7 @@ queues and is never answered by closing (ADR 0002): Alertmanager opens one conne
 """
 
 import logging
+import os
 import resource
 import signal
 import socket
@@ -157,26 +158,28 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        # The interpreter's own C handler writes the number here. Python's handlers are not enough: an Event deadlocks
-        # when a signal comes while its lock is held, and a signal just before a wait begins does not end the wait.
-        self._received, self._woken = socket.socketpair()
-        self._woken.setblocking(False)
-        signal.set_wakeup_fd(self._woken.fileno())
+        # The interpreter's own C handler writes the number into a pipe. Python's handlers are not enough: an Event
+        # deadlocks when a signal comes while its lock is held, and a signal just before a wait does not end the wait.
+        self._pipe, woken = os.pipe()
+        os.set_blocking(woken, False)
+        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        self._seen: set[int] = set()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, _leave_to_the_queue)
+            signal.signal(number, self._receive)
 
     def until_stopped(self, on_reload: Callable[[], object]) -> None:
-        """Wait for SIGTERM or SIGINT, calling *on_reload* for each SIGHUP; a reload that raises is logged."""
+        """Wait for SIGTERM or SIGINT, calling *on_reload* when a SIGHUP came; a reload that raises is logged."""
         while True:
-            [number] = self._received.recv(1)
-            if number in (signal.SIGTERM, signal.SIGINT):
+            self._seen.update(os.read(self._pipe, 65536))
+            if self._seen & {signal.SIGTERM, signal.SIGINT}:
                 return
-            if number == signal.SIGHUP:
+            if signal.SIGHUP in self._seen:
+                self._seen.discard(signal.SIGHUP)
                 _reload(on_reload)
 
-
-def _leave_to_the_queue(_number: int, _frame: FrameType | None) -> None:
-    """The signal's number is in the queue already."""
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        """Note the number here too: a full pipe wakes the reader but has no room for it."""
+        self._seen.add(number)
 
 
 def _reload(on_reload: Callable[[], object]) -> None:
@@ -187,7 +190,7 @@ def _reload(on_reload: Callable[[], object]) -> None:
 
 
 def until_stopped(on_reload: Callable[[], object]) -> None:
-    """Wait for SIGTERM or SIGINT, calling *on_reload* for each SIGHUP. To be called from the main thread."""
+    """Wait for SIGTERM or SIGINT, calling *on_reload* when a SIGHUP came. To be called from the main thread."""
     Signals().until_stopped(on_reload)
 
 
