@@ -21,6 +21,12 @@ def test_committed_boards_equal_a_fresh_build(built: dict[str, str]) -> None:
     assert build.differences(built, GENERATED) == []
 
 
+def test_every_board_is_built(built: dict[str, str]) -> None:
+    """A file in dashboards/ that dashboards.jsonnet does not list would never be seen."""
+    sources = {path.stem for path in (ROOT / "grafana" / "dashboards").iterdir()}
+    assert {Path(name).stem for name in built} == sources
+
+
 def test_check_of_fresh_boards_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """`--check` is silent and gives 0 when all is fresh."""
     assert build.main(["--check"]) == 0

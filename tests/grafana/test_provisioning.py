@@ -1,6 +1,6 @@
 """The files that Grafana is provisioned with."""
 
-from pathlib import Path
+import re
 from typing import Any
 
 import yaml
@@ -52,9 +52,18 @@ def test_boards_are_read_only_and_stay() -> None:
     assert (provider["folder"], provider["allowUiUpdates"], provider["disableDeletion"]) == ("Nightshift", False, True)
 
 
-def test_home_board_is_a_committed_board() -> None:
-    """The path that the comment tells to set is the provisioned folder with the status board."""
+def test_home_board_lies_where_the_boards_are() -> None:
+    """The two settings that the comment asks for name one folder, and a board that is committed."""
     text = (FOLDER / "dashboards" / "nightshift.yml").read_text()
-    path = _load("dashboards/nightshift.yml")["providers"][0]["options"]["path"]
-    assert f"GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH={path}/status.json" in text
-    assert (GENERATED / Path("status.json")).is_file()
+    folder = re.findall(r"NIGHTSHIFT_BOARDS=(\S+)", text)
+    home = re.findall(r"GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH=(\S+)", text)
+    assert [f"{one}/status.json" for one in folder] == home
+    assert (GENERATED / "status.json").is_file()
+
+
+def test_every_variable_is_explained() -> None:
+    """What Grafana fills in from its environment is named, with an example, at the head of the file."""
+    for path in FOLDER.rglob("*.yml"):
+        text = path.read_text()
+        head = text[: text.index("apiVersion")]
+        assert all(name in head for name in re.findall(r"\$\{(\w+)\}", text)), path.name
