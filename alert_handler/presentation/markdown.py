@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 from markupsafe import Markup, escape
 
+from alert_handler.presentation.rendering import web_link
+
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*")
 _ITEM = re.compile(r"(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)")
 _RULE_OFF = re.compile(r"\s*(?:-{3,}|\*{3,}|_{3,})\s*")
@@ -22,7 +24,6 @@ _INLINE = re.compile(
     r"|\*\*(?P<bold>[^*\n]{1,500})\*\*"
     r"|(?<![\w*])\*(?P<emphasis>[^*\s][^*\n]{0,500})\*"
 )
-_WEB = re.compile(r"https?://[A-Za-z0-9\[][!-~]*")
 _SIBLING = re.compile(r"(?:\./)?([A-Za-z0-9_-]+)\.md(#[A-Za-z0-9_-]+)?")
 _ANCHOR = re.compile(r"#[A-Za-z0-9_-]+")
 
@@ -61,7 +62,7 @@ def target(url: str) -> str:
     sibling = _SIBLING.fullmatch(url)
     if sibling:
         return sibling.group(1) + (sibling.group(2) or "")
-    return url if _WEB.fullmatch(url) or _ANCHOR.fullmatch(url) else ""
+    return url if _ANCHOR.fullmatch(url) else web_link(url)
 
 
 def _inline(match: re.Match[str]) -> Markup:

@@ -17,7 +17,7 @@ from chassis.logs import clean
 #: Bytes of an address are plain: what is not printable ASCII comes percent-encoded from honest senders.
 _WEB_LINK = re.compile(r"https?://[A-Za-z0-9\[][!-~]*")
 _NEVER_IN_LINKS = frozenset("\"'<>\\^`{|}")
-MAX_LINK = 4_096
+MAX_LINK = 2_048
 #: Characters of an attempt's output or a sample that a page shows.
 MAX_BLOCK = 20_000
 _TIME = Markup('<time datetime="{iso}" title="{title}">{text}</time>')

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from alert_handler.presentation.wording import duration
+from chassis.logs import clean
 
 WIDTH = 160
 HEIGHT = 36
@@ -28,9 +29,8 @@ def sparkline(points: Points, title: str, key: str) -> Markup:
     finite = finite[:: len(finite) // MOST + 1]
     if len(finite) < 2:
         return Markup("")
-    return _SVG.format(
-        key=key, width=WIDTH, height=HEIGHT, title=title, text=described(finite), line=polyline(finite, *bounds(finite))
-    )
+    line, text = polyline(finite, *bounds(finite)), described(finite)
+    return _SVG.format(key=key, width=WIDTH, height=HEIGHT, title=clean(title), text=text, line=line)
 
 
 def bounds(points: Points) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """What people read instead of codes: how an incident stands, how long, how long ago, how much."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -29,6 +30,9 @@ _DECISION_WORDS = {
     DecisionVerdict.ESCALATE: "Person needed",
 }
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_OVER = {"word": "Resolved", "text": "before it was looked at"}
+#: Parts of a decision's text that the word before it, or the time beside it, says already.
+_SAID_BY_THE_WORD = re.compile(r"^recommended: |: left to people$|: waiting(?: \d+ s)?$|: a person must look$")
 #: The colour that goes with a word; a word that is not here stays without.
 TONES = {
     "CRITICAL": "critical",
@@ -62,11 +66,12 @@ def standing(case: Case) -> Standing:
     if verdict is not None and (decision is None or decision.at <= verdict.at):
         return {"word": VERDICT_WORDS[verdict.value], "text": verdict.text}
     if decision is None:
-        over = case.incident.state == "closed"
-        return {"word": "Over" if over else "New", "text": "" if over else "being looked at"}
-    if decision.verdict is not DecisionVerdict.ACT:
-        return {"word": _DECISION_WORDS[decision.verdict], "text": decision.text}
-    return _acting(case)
+        return _OVER if case.incident.state == "closed" else {"word": "New", "text": "being looked at"}
+    if decision.verdict is DecisionVerdict.ACT:
+        return _acting(case)
+    text = _SAID_BY_THE_WORD.sub("", decision.text)
+    word = "Resolved" if case.incident.state == "closed" else _DECISION_WORDS[decision.verdict]
+    return {"word": word, "text": text}
 
 
 def _acting(case: Case) -> Standing:
@@ -80,19 +85,26 @@ def _acting(case: Case) -> Standing:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4 s`, `12 s`, `4 min 12 s`, `3 h 5 min`, `2 d 4 h`; "" for None."""
+    """`40 ms`, `1.2 s`, `12 s`, `4 min 12 s`, `3 h 5 min`, `2 d 4 h`; "" for None."""
     if seconds is None:
         return ""
     if seconds < 0:
         return f"-{duration(-seconds)}"
     whole = round(seconds)
     if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+        return _short(seconds)
     at = next(n for n, (size, _) in enumerate(_UNITS) if whole >= size)
     (size, unit), (next_size, next_unit) = _UNITS[at : at + 2]
     count, rest = divmod(whole, size)
     rest //= next_size
     return f"{count} {unit} {rest} {next_unit}" if rest else f"{count} {unit}"
+
+
+def _short(seconds: float) -> str:
+    """Less than a minute, as exact as it is worth."""
+    if 0 < seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if 0 < seconds < 9.95 else f"{seconds:.0f} s"
 
 
 def age(seconds: float) -> str:
