@@ -226,6 +226,8 @@ def commands(layout: Layout, options: Options) -> Mapping[str, Sequence[str]]:
         part: [sys.executable, "-m", package, "--config.file", str(layout.path(part)), "--web.listen-address", at[part]]
         for part, package in (("exporter", "exporter"), ("handler", "alert_handler"))
     }
+    # The links in messages and on pages lead to where the handler really is.
+    ours["handler"] += ["--web.external-url", layout.url("handler")]
     return {
         "service": _service_command(layout, options),
         "receiver": [sys.executable, "-m", "demo.receiver", "--listen", at["receiver"], "--file", str(layout.messages)],
