@@ -4,7 +4,7 @@ With no file at all it runs in mode observe, keeps its store in ./nightshift.db 
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,20 +20,22 @@ PORT = 19093
 SHIPPED_PLAYBOOKS = Path(__file__).parent / "playbooks"
 MAX_WORKERS = 64
 
+Interval = Annotated[float, msgspec.Meta(ge=0.1, le=3600)]
+
 
 class Upstream(msgspec.Struct, frozen=True):
     """A server that the handler asks: its address and how long to wait for an answer."""
 
     url: str
-    timeout_seconds: float = 5.0
+    timeout_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
 
 
 class PrometheusUpstream(Upstream, frozen=True):
     """Prometheus, and how often it looks: a verification waits for one scrape and one evaluation after the action."""
 
     url: str = "http://127.0.0.1:9090"
-    scrape_interval_seconds: float = 5.0
-    evaluation_interval_seconds: float = 5.0
+    scrape_interval_seconds: Interval = 5.0
+    evaluation_interval_seconds: Interval = 5.0
 
     @property
     def settle_seconds(self) -> float:
@@ -57,7 +59,7 @@ class Intake(msgspec.Struct, frozen=True):
 class Watchdog(msgspec.Struct, frozen=True):
     """How long the always-firing alert may be silent before people are told."""
 
-    max_silence_seconds: float = 300.0
+    max_silence_seconds: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 300.0
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -100,12 +102,27 @@ def load(path: Path | None) -> Config:
 
 def _check(config: Config, name: str) -> None:
     for place, url in (("prometheus.url", config.prometheus.url), ("alertmanager.url", config.alertmanager.url)):
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise ConfigInvalid(f"{name}: {place}: {url!r} is no address; write http://HOST:PORT")
+        problem = _url_problem(url)
+        if problem:
+            raise ConfigInvalid(f"{name}: {place}: {problem}; write http://HOST:PORT")
     if not 1 <= config.workers <= MAX_WORKERS:
         raise ConfigInvalid(f"{name}: workers: {config.workers} is not within 1 to {MAX_WORKERS}")
     for index, playbook in enumerate(config.playbooks):
         _check_playbook(playbook, f"{name}: playbooks[{index}]")
+
+
+def _url_problem(url: str) -> str:
+    """Why *url* cannot be asked, or ""; a secret in it is not repeated."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if "@" in url:
+        return "an address must not hold credentials"
+    if not usable or "?" in url or "#" in url or not url.isprintable() or " " in url:
+        return f"{url!r} is no address"
+    return ""
 
 
 def _check_playbook(playbook: Playbook, place: str) -> None:
@@ -119,12 +136,19 @@ def _from_files(config: Config, base: Path) -> list[Playbook]:
     """The entries of every playbook file; a pattern is relative to the configuration's folder."""
     found: list[Playbook] = []
     for pattern in config.playbook_files:
-        files = sorted(Path("/").glob(str((base / pattern).absolute()).lstrip("/")))
+        files = _glob((base / pattern).absolute())
         if not files:
             raise ConfigInvalid(f"playbook_files: {pattern!r} matches no file below {base.absolute()}")
         for file in files:
             found += _from_file(file)
     return found
+
+
+def _glob(pattern: Path) -> list[Path]:
+    try:
+        return sorted(Path("/").glob(str(pattern).lstrip("/")))
+    except (OSError, ValueError) as error:
+        raise ConfigInvalid(f"playbook_files: {str(pattern)!r} is no pattern: {error}") from error
 
 
 def _from_file(file: Path) -> list[Playbook]:

@@ -13,7 +13,7 @@ from alert_handler.errors import RemediationRefused
 from alert_handler.metrics import Metrics
 from alert_handler.model import Case, Decision, DecisionVerdict, Labels, Mode, Note, Plan
 from alert_handler.playbooks import Playbook, fill_all, first_match
-from alert_handler.policy import HOUR, Facts, Policy, decide, strike_count
+from alert_handler.policy import HOUR, Facts, Policy, decide, strike_count, told_late
 from alert_handler.remediation import Remediation
 from alert_handler.store.attempts import Attempts
 from alert_handler.switches import Switches
@@ -46,8 +46,9 @@ class DecideStage:
 
     def __call__(self, case: Case) -> Case:
         """The case with its decision: on to act, again later, or straight to notify."""
+        newest = self._attempts.list(limit=1)
         facts = self._facts(case)
-        decision = decide(facts, self._rulebook.policy)
+        decision = decide(facts, self._rulebook.policy).evolve(newest_attempt=newest[0].id if newest else 0)
         if facts.plan is not None:
             self._metrics.strikes_open.set(strikes_open(facts, self._rulebook.policy))
         repeated = _same(decision, case.decision)
@@ -56,6 +57,8 @@ class DecideStage:
         note = None if repeated else Note(outcome=f"{decision.verdict}:{decision.reason}", text=decision.text)
         decided = case.evolve(decision=decision, note=note)
         if decision.verdict is DecisionVerdict.HOLD:
+            if told_late(decision, case.decision):
+                return decided.evolve(stage="notify")
             return decided.evolve(stage="decide", due_at=decision.retry_at)
         if decision.verdict is DecisionVerdict.ACT:
             return decided
@@ -76,6 +79,7 @@ class DecideStage:
             attempts=self._attempts.since(self._clock() - max(HOUR, rulebook.policy.strike_window_seconds)),
             last_attempt=case.attempt,
             last_verdict=case.verdict,
+            before=case.decision,
         )
         return facts if playbook is None else self._with_playbook(facts, playbook, labels)
 

@@ -4,6 +4,7 @@ A diagnoser that fails or is late is named as missing and holds nothing up: acti
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
@@ -36,7 +37,7 @@ class DiagnoseStage:
         wait(asked.values(), timeout=DEADLINE_SECONDS)
         found = {name: _result(name, future) for name, future in asked.items()}
         diagnosis = Diagnosis(
-            evidence=tuple(item for items in found.values() for item in items or ()),
+            evidence=tuple(_finite(item) for items in found.values() for item in items or ()),
             missing=tuple(name for name, items in found.items() if items is None),
         )
         diagnosis = diagnosis.evolve(probable_cause=probable_cause(diagnosis))
@@ -58,10 +59,17 @@ def _result(name: str, future: Future[list[Evidence]]) -> list[Evidence] | None:
     error = future.exception()
     if error is None:
         return future.result()
-    if not isinstance(error, AlertHandlerError):
-        raise error
-    event(log, logging.WARNING, "a diagnoser could not look", diagnoser=name, error=error)
+    if isinstance(error, AlertHandlerError):
+        event(log, logging.WARNING, "a diagnoser could not look", diagnoser=name, error=error)
+    else:
+        log.error("diagnoser %s raised", name, exc_info=error)
     return None
+
+
+def _finite(evidence: Evidence) -> Evidence:
+    """*evidence* without NaN and infinity, which JSON cannot say: stored, they could not be read again."""
+    value = evidence.value if evidence.value is not None and math.isfinite(evidence.value) else None
+    return evidence.evolve(value=value, series=tuple(point for point in evidence.series if math.isfinite(point[1])))
 
 
 def _note(diagnosis: Diagnosis) -> Note:

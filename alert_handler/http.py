@@ -5,6 +5,7 @@ credential or an alert must not follow one to another host.
 """
 
 import json
+import time
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ import urllib3
 from alert_handler.errors import AlertHandlerError
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
+_READ_BYTES = 64 * 1024
 
 
 class NoAnswer(AlertHandlerError):
@@ -36,9 +38,13 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class HttpClient:
-    """Requests with one timeout, over kept connections; may be used from several threads."""
+    """Requests with one timeout, over kept connections; may be used from several threads.
+
+    An answer's body must be complete within the timeout too, however slowly it drips.
+    """
 
     def __init__(self, timeout_seconds: float) -> None:
+        self._timeout = timeout_seconds
         self._pool = urllib3.PoolManager(
             num_pools=4, maxsize=4, retries=False, timeout=urllib3.Timeout(total=timeout_seconds)
         )
@@ -49,7 +55,8 @@ class HttpClient:
         Raises:
             NoAnswer: there is none.
         """
-        return self._request("GET", f"{url}?{urlencode(params)}" if params else url, None, {})
+        query = f"?{urlencode(params, errors='replace')}" if params else ""
+        return self._request("GET", url + query, None, {})
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """The answer to a POST of *body*.
@@ -69,15 +76,30 @@ class HttpClient:
         return self.post(url, body, {"Content-Type": "application/json", **(headers or {})})
 
     def _request(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        deadline = time.monotonic() + self._timeout
         try:
             response = self._pool.request(
                 method, url, body=body, headers=dict(headers), redirect=False, preload_content=False
             )
-            content = response.read(MAX_ANSWER_BYTES + 1, decode_content=True)
+            try:
+                content = _content(response, deadline)
+            except BaseException:
+                response.close()
+                raise
             response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # The error's own text holds the address, and an address can hold a secret.
             raise NoAnswer(type(error).__name__) from error
+        return Answer(response.status, content)
+
+
+def _content(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+    """The whole body as it was sent: nothing is unpacked, so nothing can grow."""
+    content = bytearray()
+    while chunk := response.read1(_READ_BYTES, decode_content=False):
+        content += chunk
         if len(content) > MAX_ANSWER_BYTES:
             raise NoAnswer(f"the answer is over {MAX_ANSWER_BYTES} bytes")
-        return Answer(response.status, content)
+        if time.monotonic() > deadline:
+            raise NoAnswer("the answer was not complete in time")
+    return bytes(content)

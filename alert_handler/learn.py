@@ -7,7 +7,7 @@ back to the policy, and closes the incident once its alert is resolved.
 from alert_handler.clock import Clock
 from alert_handler.metrics import Metrics
 from alert_handler.model import Attempt, Case, DecisionVerdict, Note
-from alert_handler.notify import NotifyStage
+from alert_handler.notify import NotifyStage, last_verdict
 from alert_handler.store.attempts import Attempts
 
 
@@ -25,6 +25,8 @@ class LearnStage:
         case = self._count(case)
         if case.incident.status == "resolved":
             return self._close(case)
+        if case.decision is not None and case.decision.verdict is DecisionVerdict.HOLD:
+            return case.evolve(stage="decide", due_at=case.decision.retry_at)
         if goes_on(case):
             return case.evolve(stage="decide", verification=None, note=Note(outcome="again", text=case.lesson))
         return case.evolve(
@@ -47,7 +49,7 @@ class LearnStage:
 
     def _close(self, case: Case) -> Case:
         now = self._clock()
-        verdict = case.verdict.value if case.verdict else "none"
+        verdict = last_verdict(case) or "none"
         self._metrics.incident_resolution.labels(verdict).observe(max(0.0, now - case.incident.opened_at))
         closed = case.evolve(
             incident=case.incident.evolve(state="closed", closed_at=now),

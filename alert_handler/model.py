@@ -189,25 +189,28 @@ class Reason(StrEnum):
     RESOLVED = "resolved"
     NO_PLAYBOOK = "no_playbook"
     OBSERVE_MODE = "observe_mode"
-    UNPLANNABLE = "unplannable"
     RECOVERED = "recovered"
     STRIKES = "strikes"
     OUTCOME_UNKNOWN = "outcome_unknown"
     INCONCLUSIVE = "inconclusive"
+    UNPLANNABLE = "unplannable"
     RECOMMEND_MODE = "recommend_mode"
     NEEDS_TRUST = "needs_trust"
-    KILL_SWITCH = "kill_switch"
     REMEDIATION_DISABLED = "remediation_disabled"
+    KILL_SWITCH = "kill_switch"
+    CANNOT_CHECK = "cannot_check"
     TARGET_BUSY = "target_busy"
     COOLDOWN = "cooldown"
     RATE_ACTION = "rate_action"
     RATE_TOTAL = "rate_total"
-    CANNOT_CHECK = "cannot_check"
     ALLOWED = "allowed"
 
 
 class Decision(Model, frozen=True, kw_only=True):
-    """The policy's answer. `retry_at` is set on `hold`."""
+    """The policy's answer. `retry_at` is set on `hold`, `since` is when this hold began.
+
+    `newest_attempt` is the id of the latest attempt of all that the policy knew of: a later one makes it ask again.
+    """
 
     verdict: DecisionVerdict
     reason: Reason
@@ -216,6 +219,8 @@ class Decision(Model, frozen=True, kw_only=True):
     playbook: str = ""
     plan: Plan | None = None
     retry_at: float | None = None
+    since: float | None = None
+    newest_attempt: int = 0
 
 
 class Attempt(Model, frozen=True, kw_only=True):
@@ -246,11 +251,15 @@ class Verdict(Model, frozen=True, kw_only=True):
 
 
 class Verification(Model, frozen=True, kw_only=True):
-    """A verification under way: what was seen so far, so that it goes on after a restart."""
+    """A verification under way: what was seen so far, so that it goes on after a restart.
+
+    `held_seconds` is how long it was healthy without a break, as far as somebody looked.
+    """
 
     not_before: float
     until: float
-    healthy_since: float | None = None
+    held_seconds: float = 0.0
+    looked_at: float | None = None
     last: Literal["healthy", "unhealthy", "no_data"] = "no_data"
     text: str = ""
 

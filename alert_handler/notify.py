@@ -4,8 +4,9 @@ Every text is plain: escaping is each channel's own business.
 """
 
 from alert_handler.clock import Clock
-from alert_handler.model import Case, DecisionVerdict, Labels, Message, MessageKind, Note, Severity
+from alert_handler.model import Attempt, Case, DecisionVerdict, Labels, Message, MessageKind, Note, Severity
 
+_PER_REASON = ("escalation", "recommendation")
 _VERDICT_TITLES = {"fixed": "Fixed", "not_fixed": "Not fixed", "inconclusive": "Cannot tell whether fixed"}
 
 
@@ -26,15 +27,18 @@ class NotifyStage:
     def compose(self, case: Case) -> Message | None:
         """The message that fits the case now."""
         decision = case.decision
-        if case.verdict is not None and case.attempt is not None:
-            title = f"{_VERDICT_TITLES[case.verdict.value]}: {case.attempt.remediation} on {case.attempt.target}"
-            return self.message(case, "verdict", title, case.verdict.text)
         if decision is None:
             return None
+        if decision.verdict is DecisionVerdict.ACT and case.verdict is not None and case.attempt is not None:
+            title = f"{_VERDICT_TITLES[case.verdict.value]}: {case.attempt.remediation} on {case.attempt.target}"
+            return self.message(case, "verdict", title, case.verdict.text)
         if decision.verdict is DecisionVerdict.ESCALATE:
             return self.message(case, "escalation", f"A person must look: {case.incident.alertname}", decision.text)
         if decision.verdict is DecisionVerdict.RECOMMEND:
             return self.message(case, "recommendation", f"Recommended for {case.incident.alertname}", decision.text)
+        if decision.verdict is DecisionVerdict.HOLD and decision.since is not None:
+            title = f"Still waiting to act: {case.incident.alertname}"
+            return self.message(case, "escalation", title, f"for {decision.at - decision.since:.0f} s: {decision.text}")
         return None
 
     def action(self, case: Case) -> Message:
@@ -45,22 +49,31 @@ class NotifyStage:
         title = f"Acted: {what} for {case.incident.alertname}"
         return self.message(case, "action", title, outcome.summary if outcome else "")
 
+    def overdue(self, case: Case, orphan: Attempt) -> Message:
+        """A run that outlived its handler goes on beyond its deadline."""
+        title = f"Still running: {orphan.remediation} on {orphan.target}"
+        text = "the handler that started it is gone and its time is up: end it by hand; nothing else acts on the target"
+        return self.message(case, "escalation", title, text)
+
     def resolved(self, case: Case) -> Message:
         """The incident is over."""
-        how = case.verdict.value.replace("_", " ") if case.verdict else "without an action of Nightshift"
+        how = last_verdict(case).replace("_", " ") or "without a verified action of Nightshift"
         return self.message(case, "resolved", f"Resolved: {case.incident.alertname}", f"closed, {how}")
 
     def message(self, case: Case, kind: MessageKind, title: str, text: str) -> Message:
-        """A message about *case*; its key makes it one per kind, episode and attempt."""
+        """A message about *case*; its key makes it one per kind, episode and attempt, a call also per reason."""
         incident = case.incident
         number = case.attempt.number if case.attempt else 0
+        key = f"{incident.id}/{incident.starts_at:.3f}/{number}/{kind}"
+        if case.decision and kind in _PER_REASON:
+            key += f"/{case.decision.reason}"
         facts: Labels = {name: incident.labels[name] for name in ("service", "instance") if name in incident.labels}
         if case.decision:
             facts["decision"] = f"{case.decision.verdict} ({case.decision.reason})"
         if summary := incident.annotations.get("summary"):
             facts["summary"] = summary
         return Message(
-            key=f"{incident.id}/{incident.starts_at:.3f}/{number}/{kind}",
+            key=key,
             kind=kind,
             severity=case.triage.severity if case.triage else Severity.MEDIUM,
             title=title,
@@ -70,3 +83,10 @@ class NotifyStage:
             url=f"{self._url}/incidents/{incident.id}",
             facts=facts,
         )
+
+
+def last_verdict(case: Case) -> str:
+    """What Prometheus said of the last attempt, also after an escalation or a new episode; "" when nothing."""
+    if case.verdict is not None:
+        return case.verdict.value
+    return case.attempt.verdict if case.attempt else ""

@@ -9,12 +9,13 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from alert_handler.errors import ConfigInvalid, RemediationRefused
 from alert_handler.model import Labels, Mode
+from alert_handler.patterns import MAX_TEXT, compiled, fully_matches
 
 _MATCHER = re.compile(r'\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"\s]*))\s*')
 _PLACEHOLDER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
@@ -35,8 +36,8 @@ class Verify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     query: str
     healthy: str
-    hold_seconds: float = 10.0
-    within_seconds: float = 120.0
+    hold_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
+    within_seconds: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 120.0
 
     def is_healthy(self, value: float) -> bool:
         """Whether one sample's *value* meets the condition; NaN meets none but `!=`, and never counts as healthy."""
@@ -54,8 +55,8 @@ class Playbook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     params: dict[str, Any] = {}
     #: Never further than this, whatever the global mode allows.
     mode: Mode = Mode.ACT
-    cooldown_seconds: float = 300.0
-    deadline_seconds: float = 300.0
+    cooldown_seconds: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 300.0
+    deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 300.0
 
     def matches(self, labels: Labels) -> bool:
         """Whether an alert with *labels* is this entry's."""
@@ -80,10 +81,7 @@ def parse_matcher(text: str) -> tuple[str, str, str]:
     name, symbol, quoted, bare = match.groups()
     value = bare if quoted is None else re.sub(r"\\(.)", _unescape, quoted)
     if symbol in ("=~", "!~"):
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ConfigInvalid(f"no regular expression in matcher {text!r}: {error}") from error
+        compiled(value)
     return name, symbol, value
 
 
@@ -98,7 +96,7 @@ def _matches(matcher: str, labels: Labels) -> bool:
     value = labels.get(name, "")
     if symbol in ("=", "!="):
         return (value == wanted) == (symbol == "=")
-    return (re.fullmatch(wanted, value, re.DOTALL) is not None) == (symbol == "=~")
+    return len(value) <= MAX_TEXT and fully_matches(wanted, value) == (symbol == "=~")
 
 
 @lru_cache(maxsize=1024)
@@ -126,7 +124,7 @@ def fill(text: str, labels: Labels) -> str:
         found = labels.get(name, "")
         if not found:
             raise RemediationRefused(f"the alert has no label {name!r}")
-        if _HARMLESS.fullmatch(found) is None:
+        if _HARMLESS.fullmatch(found) is None or ".." in found.split("/"):
             raise RemediationRefused(f"the value of label {name!r} is not plain text of letters, digits and _.:@/-")
         return found
 
@@ -149,16 +147,28 @@ def fill_all(value: Any, labels: Labels) -> Any:  # noqa: ANN401 -- plain YAML o
 
 
 def check(playbook: Playbook) -> None:
-    """Prove that the matchers and the condition of *playbook* can be read.
+    """Prove that the matchers and the condition of *playbook* can be read, and that it does not answer every alert.
 
     Raises:
-        ConfigInvalid: one cannot.
+        ConfigInvalid: one cannot, or it does.
     """
-    if not playbook.match:
-        raise ConfigInvalid("match: is empty: an entry that answers every alert is refused")
-    for matcher in playbook.match:
-        parse_matcher(matcher)
-    condition(playbook.verify.healthy)
+    if not playbook.name:
+        raise ConfigInvalid("name: is empty")
+    for index, matcher in enumerate(playbook.match):
+        _at(f"match[{index}]", parse_matcher, matcher)
+    if playbook.matches({}):
+        raise ConfigInvalid("match: also answers an alert without labels: an entry that answers every alert is refused")
+    if not playbook.verify.query.strip():
+        raise ConfigInvalid("verify.query: is empty: without it nothing can be verified")
+    _at("verify.healthy", condition, playbook.verify.healthy)
+
+
+def _at(place: str, read: Callable[[str], object], text: str) -> None:
+    """Let *read* prove *text*; its complaint names *place*."""
+    try:
+        read(text)
+    except ConfigInvalid as error:
+        raise ConfigInvalid(f"{place}: {error}") from error
 
 
 def check_unique(playbooks: Sequence[Playbook]) -> None:

@@ -61,7 +61,7 @@ def build_diagnosers(sources: Sources) -> dict[str, Diagnoser]:
 
 def _channel(name: str, section: dict[str, Any], kinds: Mapping[str, type[Any]]) -> Channel:
     kind = section.get("kind", name)
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         place = f"notifiers.{name}" + (".kind" if "kind" in section else "")
         raise ConfigInvalid(f'{place}: unknown notifier "{kind}"{config_file.nearest(str(kind), kinds)}')
     rest = {key: value for key, value in section.items() if key not in _CHANNEL_KEYS}

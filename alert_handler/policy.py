@@ -6,7 +6,7 @@ objects wins, and only when none objects is the answer `act`. Strikes, cooldowns
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -26,8 +26,11 @@ HOUR = 3600.0
 #: How soon to ask again while something that people or other incidents hold stands in the way.
 RETRY_SECONDS = 5.0
 KILL_RETRY_SECONDS = 15.0
+RECOVERED_RETRY_SECONDS = 15.0
 #: How long the condition may stay uncheckable before a person is called.
 CHECK_PATIENCE_SECONDS = 300.0
+#: How long any hold may last before people are told of it; it goes on.
+HOLD_PATIENCE_SECONDS = 900.0
 
 Condition = Literal["unhealthy", "healthy", "no_data"]
 _RUNNING = ("claimed", "started")
@@ -36,10 +39,10 @@ _RUNNING = ("claimed", "started")
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The numbers of the policy; the defaults are DESIGN's."""
 
-    strikes: int = 3
-    strike_window_seconds: float = HOUR
-    per_remediation_and_hour: int = 10
-    total_per_hour: int = 20
+    strikes: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 3
+    strike_window_seconds: Annotated[float, msgspec.Meta(ge=60, le=30 * 86400)] = HOUR
+    per_remediation_and_hour: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    total_per_hour: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
     max_risk: Risk = Risk.SAFE
 
 
@@ -47,7 +50,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the policy may look at. `attempts` are those of the last hour (or strike window), all incidents.
 
     `plan` is None when there is nothing to run, `unplannable` then says why. `condition` is the playbook's verify query
-    asked just now: is the fault still there?
+    asked just now: is the fault still there? `before` is the last answer in this episode.
     """
 
     now: float
@@ -65,6 +68,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     attempts: Sequence[Attempt] = ()
     last_attempt: Attempt | None = None
     last_verdict: Verdict | None = None
+    before: Decision | None = None
 
 
 Rule = Callable[[Facts, Policy], Decision | None]
@@ -92,7 +96,23 @@ def _answer(
         playbook=facts.playbook,
         plan=facts.plan,
         retry_at=retry_at,
+        since=_held_since(facts, reason) if verdict is DecisionVerdict.HOLD else None,
     )
+
+
+def _held_since(facts: Facts, reason: Reason) -> float:
+    """When a hold for *reason* began: now, unless the last answer held for the same reason."""
+    before = facts.before
+    if before is None or before.since is None or before.reason is not reason:
+        return facts.now
+    return min(before.since, facts.now)
+
+
+def told_late(decision: Decision, before: Decision | None) -> bool:
+    """Whether people are to be told of a hold now: once, when it has lasted `HOLD_PATIENCE_SECONDS`."""
+    if decision.since is None or before is None or before.since != decision.since:
+        return False
+    return before.at < decision.since + HOLD_PATIENCE_SECONDS <= decision.at
 
 
 def monitoring_disabled(facts: Facts, _policy: Policy) -> Decision | None:
@@ -126,10 +146,11 @@ def observe_mode(facts: Facts, _policy: Policy) -> Decision | None:
 
 
 def recovered(facts: Facts, _policy: Policy) -> Decision | None:
-    """The fault is gone although the alert still fires: nothing to repair."""
+    """The fault is gone although the alert still fires: nothing to repair as long as it stays gone."""
     if facts.condition != "healthy":
         return None
-    return _answer(facts, DecisionVerdict.REFUSE, Reason.RECOVERED, "the condition is healthy again: nothing to do")
+    text = "the condition is healthy although the alert still fires: waiting for either to change"
+    return _answer(facts, DecisionVerdict.HOLD, Reason.RECOVERED, text, RECOVERED_RETRY_SECONDS)
 
 
 def strikes(facts: Facts, policy: Policy) -> Decision | None:
@@ -145,10 +166,10 @@ def strikes(facts: Facts, policy: Policy) -> Decision | None:
 
 def outcome_unknown(facts: Facts, _policy: Policy) -> Decision | None:
     """A remediation that must not be repeated blindly was started, and nobody saw its end."""
-    last = facts.last_attempt
-    if last is None or last.state != "unknown" or facts.idempotent or _verified(facts, "fixed"):
+    cut = [a for a in _cut_off(facts) if a.verdict != "fixed" and (a.verdict or _is_own(facts, a))]
+    if not cut:
         return None
-    text = f"{last.remediation} on {last.target} was cut off and the fault is still there: a person must look"
+    text = f"{cut[0].remediation} on {cut[0].target} was cut off and the fault is still there: a person must look"
     return _answer(facts, DecisionVerdict.ESCALATE, Reason.OUTCOME_UNKNOWN, text)
 
 
@@ -202,7 +223,7 @@ def cannot_check(facts: Facts, _policy: Policy) -> Decision | None:
     """Prometheus does not show the condition: never act on a fault that cannot be seen; soon call a person."""
     if facts.condition != "no_data":
         return None
-    waited = facts.now - facts.received_at
+    waited = facts.now - _held_since(facts, Reason.CANNOT_CHECK)
     if waited > CHECK_PATIENCE_SECONDS:
         text = f"Prometheus has not shown the condition for {waited:.0f} s: a person must look"
         return _answer(facts, DecisionVerdict.ESCALATE, Reason.CANNOT_CHECK, text)
@@ -211,17 +232,18 @@ def cannot_check(facts: Facts, _policy: Policy) -> Decision | None:
 
 
 def target_busy(facts: Facts, _policy: Policy) -> Decision | None:
-    """One at a time per target."""
+    """One at a time per target; one that was cut off counts until it is verified."""
     busy = [a for a in _on_target(facts) if a.state in _RUNNING]
+    busy += [a for a in _cut_off(facts) if not a.verdict]
     if not busy:
         return None
-    text = f"{busy[0].remediation} is running on {busy[0].target}: waiting"
+    text = f"{busy[0].remediation} is running on {busy[0].target}, or not verified yet: waiting"
     return _answer(facts, DecisionVerdict.HOLD, Reason.TARGET_BUSY, text, RETRY_SECONDS)
 
 
 def cooldown(facts: Facts, _policy: Policy) -> Decision | None:
     """The target was acted on a moment ago: let that work."""
-    ended = [a.finished_at or a.claimed_at for a in _on_target(facts)]
+    ended = [a.finished_at or a.claimed_at for a in _on_target(facts) if a.started_at is not None]
     left = max(ended, default=float("-inf")) + facts.cooldown_seconds - facts.now
     if left <= 0:
         return None
@@ -284,6 +306,19 @@ def _rate(facts: Facts, reason: Reason, runs: list[float], limit: int, what: str
 def _on_target(facts: Facts) -> list[Attempt]:
     target = facts.plan.target if facts.plan else ""
     return [attempt for attempt in facts.attempts if attempt.target == target]
+
+
+def _cut_off(facts: Facts) -> list[Attempt]:
+    """Attempts like the planned one whose end nobody saw, unless repeating it does no harm."""
+    if facts.idempotent or facts.plan is None:
+        return []
+    alike = [a for a in _on_target(facts) if a.remediation == facts.plan.remediation]
+    known = [*alike, *([facts.last_attempt] if facts.last_attempt else [])]
+    return [a for a in known if a.state == "unknown"]
+
+
+def _is_own(facts: Facts, attempt: Attempt) -> bool:
+    return facts.last_attempt is not None and attempt.id == facts.last_attempt.id
 
 
 def _last_hour(facts: Facts) -> list[Attempt]:

@@ -3,6 +3,8 @@
 API: https://prometheus.io/docs/prometheus/latest/querying/api/.
 """
 
+from typing import TypeVar
+
 import msgspec
 
 from alert_handler.errors import PrometheusRejected, PrometheusUnavailable
@@ -25,10 +27,14 @@ class Series(msgspec.Struct, frozen=True):
     points: tuple[tuple[float, float], ...]
 
 
-class _Result(msgspec.Struct):
-    metric: Labels = {}
-    value: tuple[float, str] = (0.0, "NaN")
-    values: list[tuple[float, str]] = []
+class _Instant(msgspec.Struct):
+    metric: Labels
+    value: tuple[float, str]
+
+
+class _Range(msgspec.Struct):
+    metric: Labels
+    values: list[tuple[float, str]] = []  # a native histogram has none
 
 
 class _Data(msgspec.Struct):
@@ -42,9 +48,14 @@ class _Answer(msgspec.Struct):
     error: str = ""
 
 
+_Wanted = TypeVar("_Wanted")
+
 _ANSWER = msgspec.json.Decoder(_Answer)
-_VECTOR = msgspec.json.Decoder(list[_Result])
+_VECTOR = msgspec.json.Decoder(list[_Instant])
+_MATRIX = msgspec.json.Decoder(list[_Range])
 _SCALAR = msgspec.json.Decoder(tuple[float, str])
+#: How much of Prometheus' own words is kept.
+_MAX_WORDS = 500
 
 
 class PrometheusApi:
@@ -66,9 +77,13 @@ class PrometheusApi:
             params["time"] = f"{at:.3f}"
         data = self._get("/api/v1/query", params)
         if data.resultType == "scalar":
-            moment, value = _SCALAR.decode(data.result)
-            return [Sample({}, float(value), moment)]
-        return [Sample(r.metric, float(r.value[1]), r.value[0]) for r in _VECTOR.decode(data.result)]
+            moment, value = self._read(_SCALAR, data.result)
+            return [Sample({}, self._number(value), moment)]
+        if data.resultType != "vector":
+            raise PrometheusRejected(
+                f"prometheus {self._url}: the query gives a {data.resultType}, not one value a series"
+            )
+        return [Sample(r.metric, self._number(r.value[1]), r.value[0]) for r in self._read(_VECTOR, data.result)]
 
     def query_range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
         """The answer of a range query.
@@ -79,7 +94,24 @@ class PrometheusApi:
         """
         params = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
         data = self._get("/api/v1/query_range", params)
-        return [Series(r.metric, tuple((t, float(v)) for t, v in r.values)) for r in _VECTOR.decode(data.result)]
+        if data.resultType != "matrix":
+            raise PrometheusUnavailable(f"prometheus {self._url}: a range query was answered with a {data.resultType}")
+        return [
+            Series(r.metric, tuple((at, self._number(value)) for at, value in r.values))
+            for r in self._read(_MATRIX, data.result)
+        ]
+
+    def _read(self, decoder: msgspec.json.Decoder[_Wanted], result: msgspec.Raw) -> _Wanted:
+        try:
+            return decoder.decode(result)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise PrometheusUnavailable(f"prometheus {self._url}: a result that is none: {error}") from error
+
+    def _number(self, text: str) -> float:
+        try:
+            return float(text)
+        except ValueError as error:
+            raise PrometheusUnavailable(f"prometheus {self._url}: {text[:40]!r} is no value") from error
 
     def _get(self, path: str, params: dict[str, str]) -> _Data:
         try:
@@ -94,7 +126,7 @@ class PrometheusApi:
         except (msgspec.MsgspecError, RecursionError) as error:
             raise PrometheusUnavailable(f"prometheus {self._url}: status {status}, no API answer") from error
         if status in (400, 422):
-            raise PrometheusRejected(f"prometheus {self._url}: {answer.error}")
+            raise PrometheusRejected(f"prometheus {self._url}: {answer.error[:_MAX_WORDS]}")
         if answer.status != "success" or answer.data is None:
-            raise PrometheusUnavailable(f"prometheus {self._url}: status {status}: {answer.error}")
+            raise PrometheusUnavailable(f"prometheus {self._url}: status {status}: {answer.error[:_MAX_WORDS]}")
         return answer.data

@@ -6,6 +6,7 @@ resolves it too.
 """
 
 import logging
+import math
 from typing import Literal
 
 from alert_handler.clock import Clock
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 Observation = Literal["healthy", "unhealthy", "no_data"]
 #: How often to look while verifying.
 LOOK_SECONDS = 2.0
+#: The most that one look adds to the time that healthy has held: nobody looked in a longer gap (a restart, a jump of
+#: the clock), so it proves nothing.
+HELD_PER_LOOK_SECONDS = 2 * LOOK_SECONDS
 _SHOWN = 3
 
 
@@ -30,7 +34,7 @@ class Conditions:
         self._prometheus = prometheus
 
     def look(self, verify: Verify, labels: Labels) -> tuple[Observation, str]:
-        """What Prometheus shows now, and in words; an unreachable Prometheus shows no data."""
+        """What Prometheus shows now, and in words; an unreachable Prometheus shows no data, and NaN is none."""
         try:
             samples = self._prometheus.query(fill(verify.query, labels))
         except (PrometheusUnavailable, PrometheusRejected, RemediationRefused) as error:
@@ -39,8 +43,11 @@ class Conditions:
         if not samples:
             return "no_data", "Prometheus has no such series now"
         values = ", ".join(f"{sample.value:.6g}" for sample in samples[:_SHOWN])
-        healthy = all(verify.is_healthy(sample.value) for sample in samples)
-        return ("healthy" if healthy else "unhealthy"), f"{values} (healthy: {verify.healthy})"
+        text = f"{values} (healthy: {verify.healthy})"
+        known = [sample.value for sample in samples if not math.isnan(sample.value)]
+        if not all(verify.is_healthy(value) for value in known):
+            return "unhealthy", text
+        return ("healthy" if len(known) == len(samples) else "no_data"), text
 
 
 def begin(attempt: Attempt, verify: Verify, settle_seconds: float, now: float) -> Verification:
@@ -51,16 +58,21 @@ def begin(attempt: Attempt, verify: Verify, settle_seconds: float, now: float) -
 
 def observe(verification: Verification, seen: Observation, text: str, now: float) -> Verification:
     """The verification with one more look."""
-    since = verification.healthy_since if verification.healthy_since is not None else now
-    return verification.evolve(last=seen, text=text, healthy_since=since if seen == "healthy" else None)
+    held = 0.0
+    if seen == verification.last == "healthy" and verification.looked_at is not None:
+        since_last = min(max(0.0, now - verification.looked_at), HELD_PER_LOOK_SECONDS)
+        held = verification.held_seconds + since_last
+    return verification.evolve(last=seen, text=text, held_seconds=held, looked_at=now)
 
 
 def judge(verification: Verification, verify: Verify, now: float) -> Verdict | None:
     """The verdict, or None while it is too early to tell."""
-    since = verification.healthy_since
-    if since is not None and now - since >= verify.hold_seconds:
-        return Verdict(value="fixed", text=f"healthy for {now - since:.0f} s: {verification.text}", at=now)
-    if since is not None or now < verification.until:
+    if verification.last == "healthy":
+        held = verification.held_seconds
+        if held < verify.hold_seconds:
+            return None
+        return Verdict(value="fixed", text=f"healthy for {held:.0f} s: {verification.text}", at=now)
+    if now < verification.until:
         return None
     if verification.last == "unhealthy":
         return Verdict(value="not_fixed", text=f"still there: {verification.text}", at=now)
@@ -90,6 +102,8 @@ class VerifyStage:
         if case.verification is None:
             verification = begin(case.attempt, playbook.verify, self._settle, now)
             return case.evolve(stage="verify", due_at=verification.not_before, verification=verification)
+        if now < case.verification.not_before:
+            return case.evolve(stage="verify", due_at=case.verification.not_before)
         return self._look(case, case.verification, playbook.verify)
 
     def _look(self, case: Case, verification: Verification, verify: Verify) -> Case:

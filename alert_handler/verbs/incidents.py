@@ -26,11 +26,14 @@ def run(arguments: argparse.Namespace) -> str:
     except requests.RequestException as error:
         problem = f"{type(error).__name__}; is the handler running there? (--web.external-url)"
         raise UpstreamError(f"{url}: {problem}") from error
+    if isinstance(content, dict) and "error" in content:
+        raise UpstreamError(f"{url}: {clean(str(content['error']))}")
     if arguments.format == "json":
         return answer.text + "\n"
-    if one:
-        return _whole(content)
-    return "".join(_line(incident) for incident in content) or "no incidents\n"
+    try:
+        return _whole(content) if one else "".join(_line(incident) for incident in content) or "no incidents\n"
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UpstreamError(f"{url}: the answer is not an alert handler's (--web.external-url)") from error
 
 
 def _line(incident: dict[str, Any]) -> str:
@@ -40,8 +43,6 @@ def _line(incident: dict[str, Any]) -> str:
 
 
 def _whole(incident: dict[str, Any]) -> str:
-    if "error" in incident:
-        return f"{incident['error']}\n"
     steps = (f"  {_time(t['at'])}  {t['stage']:<9} {t['outcome']:<22} {clean(t['text'])}" for t in incident["timeline"])
     return _line(incident) + "\n".join(steps) + "\n"
 
