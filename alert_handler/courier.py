@@ -5,15 +5,16 @@ a message may arrive twice; none is lost.
 """
 
 import logging
+from collections.abc import Callable
 
 from alert_handler.clock import Clock
-from alert_handler.errors import DeliveryError
+from alert_handler.errors import DeliveryError, DeliveryRejected, DeliveryUnavailable
 from alert_handler.metrics import Metrics
 from alert_handler.model import Severity
 from alert_handler.notifier import Notifier
 from alert_handler.store.outbox import Outbox, Pending
 from alert_handler.switches import Switches
-from chassis.logs import event
+from chassis.logs import clean, event
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ FIRST_RETRY_SECONDS = 1.0
 #: A channel that comes back drains within a minute of being looked at again.
 LAST_RETRY_SECONDS = 30.0
 IDLE_SECONDS = 1.0
+#: A notifier that raises what it must not is tried so often before its message gives way to the next one.
+UNEXPECTED_TRIES = 5
 _ORDER = tuple(Severity)
 
 
@@ -35,13 +38,16 @@ class Courier:
         self._clock = clock
         self.min_severity = Severity.LOW
         self.switches: Switches | None = None
+        #: How the last try ended, as long as the store has not taken it.
+        self._note: Callable[[], None] | None = None
 
     def turn(self) -> float:
         """Try the oldest message once; seconds until it makes sense to try again.
 
         Raises:
-            StoreUnavailable: the store does not work.
+            StoreUnavailable: the store does not work; nothing is sent again until it has taken how the last try ended.
         """
+        self._write_note()
         if self.switches is not None and not self.switches.read().pam:
             return IDLE_SECONDS
         pending = self._outbox.head(self.channel)
@@ -50,35 +56,51 @@ class Courier:
         wait = pending.next_try_at - self._clock()
         if wait > 0:
             return min(wait, IDLE_SECONDS)
-        self._deliver(pending)
+        self._note = self._try(pending)
+        self._write_note()
         return 0.0
 
-    def _deliver(self, pending: Pending) -> None:
+    def _write_note(self) -> None:
+        if self._note is not None:
+            self._note()
+            self._note = None
+
+    def _try(self, pending: Pending) -> Callable[[], None]:
+        """Deliver *pending* once; gives what is to be written about it."""
         if _ORDER.index(pending.message.severity) > _ORDER.index(self.min_severity):
-            self._outbox.sent(pending, self._clock())
-            return
+            at = self._clock()
+            return lambda: self._outbox.sent(pending, at)
         self._metrics.deliveries.labels(self.channel).inc()
         try:
             self._notifier.deliver(pending.message)
         except DeliveryError as error:
-            self._failed(pending, error)
-            return
+            return self._failed(pending, error)
+        except Exception as error:
+            log.exception("notifier %s raised", self.channel)
+            return self._failed(pending, _unexpected(pending, error))
         now = self._clock()
         self._metrics.delivery_delay.labels(self.channel).observe(max(0.0, now - pending.created_at))
-        self._outbox.sent(pending, now)
+        return lambda: self._outbox.sent(pending, now)
 
-    def _failed(self, pending: Pending, error: DeliveryError) -> None:
+    def _failed(self, pending: Pending, error: DeliveryError) -> Callable[[], None]:
         self._metrics.delivery_failures.labels(self.channel).inc()
         retry_at = self._clock() + backoff(pending.tries) if error.retryable else None
-        self._outbox.failed(pending, str(error), retry_at)
+        problem = clean(str(error))
         event(
             log,
             logging.ERROR,
             f"❌ Failed to notify {self.channel}: {error}",
             message=pending.message.key,
             tries=pending.tries + 1,
-            again=bool(retry_at),
+            again=retry_at is not None,
         )
+        return lambda: self._outbox.failed(pending, problem, retry_at)
+
+
+def _unexpected(pending: Pending, error: Exception) -> DeliveryError:
+    """A mistake in a notifier as a delivery error: tried again some times, then out of the others' way."""
+    text = f"{type(error).__name__}: {error}"
+    return DeliveryRejected(text) if pending.tries + 1 >= UNEXPECTED_TRIES else DeliveryUnavailable(text)
 
 
 def backoff(tries: int) -> float:

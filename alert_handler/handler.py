@@ -8,6 +8,7 @@ upkeep     one thread: the watchdog, the servers that we ask, the gauges
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -67,8 +68,9 @@ class Crew:
         """Let every thread finish its turn, and no longer than *timeout* in all."""
         self._stop.set()
         self._bell.ring()
+        deadline = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(timeout / len(self._threads))
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     @property
     def alive(self) -> bool:
@@ -105,12 +107,20 @@ class Handler:
         self.database = Database(store_path(config.store_url))
         self.bell = Bell()
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="diagnose")
-        self._apply(config)
+        self._reloading = threading.Lock()
+        try:
+            self._apply(config)
+        except BaseException:
+            self.database.close()
+            raise
+        self.upkeep = Upkeep(config, self.database, self.outbox, self.metrics, clock)
         self.inbox = Inbox(self.database)
         self.lifecycle = Lifecycle(self.database, self.inbox, PARSERS, self.metrics)
         self.worker = Worker(self.incidents, self._pipeline(), self.metrics, clock)
         self._crew = Crew(self.bell)
         self._couriers = Crew(self.bell)
+        #: Has no bell: what it asks of others must not become more when alerts do.
+        self._keeper = Crew(Bell())
         self._stopped = False
 
     def receive(self, sender: str, body: bytes) -> None:
@@ -128,18 +138,20 @@ class Handler:
         self._crew.hire("receiver", self._receive_turn)
         for number in range(self.config.workers):
             self._crew.hire(f"worker-{number}", self._work_turn)
-        self._crew.hire("upkeep", self.upkeep.turn)
+        self._keeper.hire("upkeep", self.upkeep.turn)
         self._hire_couriers()
         started = self.clock()
         text = f"🤖 Technical Monitoring Agent initialized at {started:.0f}"
         event(log, logging.INFO, text, mode=self.config.mode, store=self.config.store_url, resumed=left)
 
     def stop(self) -> None:
-        """Finish the turns that run and let go of the store."""
+        """Finish the stages that run, start no other one, and let go of the store."""
         self._stopped = True
         self.inbox.close()
+        self.worker.stop()
         self._crew.dismiss()
         self._couriers.dismiss(timeout=2.0)
+        self._keeper.dismiss(timeout=2.0)
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.database.close()
 
@@ -151,11 +163,14 @@ class Handler:
         """
         if (config.store_url, config.workers) != (self.config.store_url, self.config.workers):
             raise ConfigInvalid("store_url and workers change only at a restart")
-        self._apply(config)
-        self.worker.pipeline = self._pipeline()
-        self._couriers.dismiss(timeout=2.0)
-        self._couriers = Crew(self.bell)
-        self._hire_couriers()
+        with self._reloading:  # SIGHUP and POST /-/reload can come together
+            self._apply(config)
+            self.upkeep.configure(config, self.outbox)
+            self.worker.incidents = self.incidents
+            self.worker.pipeline = self._pipeline()
+            before, self._couriers = self._couriers, Crew(self.bell)
+            before.dismiss(timeout=2.0)
+            self._hire_couriers()
 
     def ready(self) -> str:
         """Nothing when it takes and works on webhooks, else what is wrong."""
@@ -163,12 +178,17 @@ class Handler:
             return "stopping"
         if not self.database.writable and not self.database.probe():
             return "the store cannot be written"
-        return "" if self._crew.alive and self._couriers.alive else "a thread has died: restart"
+        try:
+            self.inbox.pending()
+        except StoreUnavailable:
+            return "the store cannot be read"
+        alive = self._crew.alive and self._couriers.alive and self._keeper.alive
+        return "" if alive else "a thread has died: restart"
 
     def _apply(self, config: Config) -> None:
         """Build what depends on the configuration; nothing changes when that raises."""
-        remediations = build_remediations(config)
-        self.channels = build_channels(config)
+        remediations, channels = build_remediations(config), build_channels(config)
+        self.channels = channels
         self.config = config
         self.remediations = remediations
         self.switches = Switches(_path(config.switches.file), _path(config.switches.kill_file))
@@ -176,7 +196,6 @@ class Handler:
         self.incidents = Incidents(self.database, tuple(self.channels))
         self.attempts = Attempts(self.database)
         self.outbox = Outbox(self.database, tuple(self.channels))
-        self.upkeep = Upkeep(config, self.database, self.outbox, self.metrics, self.clock)
 
     def _pipeline(self) -> Pipeline:
         clock, metrics, config = self.clock, self.metrics, self.config

@@ -6,17 +6,18 @@ and know nothing of incidents, so no new start of an alert resets them.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from alert_handler.errors import NotificationInvalid
+from alert_handler.errors import NotificationInvalid, StoreUnavailable
 from alert_handler.metrics import Metrics
 from alert_handler.model import Alert, Notification
 from alert_handler.store.inbox import Delivery, Inbox, keep_reject
 from alert_handler.store.incidents import case_of
 from alert_handler.store.sqlite import Database, Transaction
-from chassis.logs import event
+from chassis.logs import clean, event
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ REOPEN_SECONDS = 3600.0
 #: Deliveries absorbed in one commit.
 BATCH = 100
 WATCHDOG = "watchdog"
+#: A start further ahead than clocks differ is no start.
+FUTURE_SECONDS = 3600.0
 
 
 class Lifecycle:
@@ -39,46 +42,117 @@ class Lifecycle:
         self._metrics = metrics
 
     def absorb(self) -> int:
-        """Work off a batch of deliveries; how many there were."""
+        """Work off a batch of deliveries; how many there were.
+
+        Raises:
+            StoreUnavailable: the store does not work; the deliveries stay.
+        """
         deliveries = self._inbox.next(BATCH)
         if deliveries:
-            with self._database.write() as tx:
-                for delivery in deliveries:
-                    self._absorb_one(tx, delivery)
+            try:
+                self._absorb_all(deliveries)
+            except StoreUnavailable:
+                raise
+            except Exception:
+                log.exception("a batch of %d webhooks raised; taking them one by one", len(deliveries))
+                self._absorb_singly(deliveries)
         return len(deliveries)
 
-    def _absorb_one(self, tx: Transaction, delivery: Delivery) -> None:
+    def _absorb_all(self, deliveries: Sequence[Delivery]) -> None:
+        """Take *deliveries* in one commit; they are counted when it is durable."""
+        tally = Tally()
+        with self._database.write() as tx:
+            for delivery in deliveries:
+                self._absorb_one(tx, delivery, tally)
+        tally.count_in(self._metrics)
+
+    def _absorb_singly(self, deliveries: Sequence[Delivery]) -> None:
+        """Whatever is wrong with one of them, a mistake of ours included, costs no other one."""
+        for delivery in deliveries:
+            try:
+                self._absorb_all([delivery])
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                log.exception("webhook %d is set aside", delivery.id)
+                self._set_aside(delivery, f"{type(error).__name__}: {error}")
+
+    def _set_aside(self, delivery: Delivery, problem: str) -> None:
+        with self._database.write() as tx:
+            _poisoned(tx, delivery, clean(problem))
+        self._metrics.alerts_quarantined.labels("unexpected").inc()
+
+    def _absorb_one(self, tx: Transaction, delivery: Delivery, tally: "Tally") -> None:
         try:
             notification = self._parsers[delivery.sender](delivery.body)
         except NotificationInvalid as error:
             # Intake parses before it stores; only a body stored by another version can come here.
-            keep_reject(tx, delivery, str(error))
-            tx.run("inbox_mark", {"id": delivery.id, "state": "poison"})
+            _poisoned(tx, delivery, str(error))
+            tally.quarantined += 1
             return
         for poison in notification.poison:
-            self._metrics.alerts_quarantined.labels("malformed").inc()
+            tally.quarantined += 1
             keep_reject(tx, msgspec.structs.replace(delivery, body=poison.sample), poison.error)
         for alert in notification.alerts:
-            self._absorb_alert(tx, alert, delivery)
+            _absorb_alert(tx, alert, delivery, tally)
         if notification.truncated:
             event(
                 log, logging.WARNING, "the sender left alerts out: set max_alerts: 0", truncated=notification.truncated
             )
         tx.run("inbox_mark", {"id": delivery.id, "state": "done"})
 
-    def _absorb_alert(self, tx: Transaction, alert: Alert, delivery: Delivery) -> None:
-        self._metrics.alerts_received.labels(alert.status).inc()
-        if alert.labels.get(WATCHDOG) == "true":
-            if alert.status == "firing":
-                tx.run("heartbeat_set", {"name": WATCHDOG, "received_at": delivery.received_at})
-            return
-        if not first_time(tx, alert, delivery):
-            self._metrics.alerts_deduplicated.inc()
-            see_again(tx, alert, delivery.received_at)
-        elif alert.status == "firing":
-            fire(tx, alert, delivery.received_at)
-        else:
-            resolve(tx, alert, delivery.received_at)
+
+class Tally(msgspec.Struct):
+    """What a commit took in; counted after it, because a commit that fails is tried again."""
+
+    received: Counter[str] = msgspec.field(default_factory=Counter)
+    deduplicated: int = 0
+    quarantined: int = 0
+
+    def count_in(self, metrics: Metrics) -> None:
+        """Add it to *metrics*."""
+        for status, number in self.received.items():
+            metrics.alerts_received.labels(status).inc(number)
+        metrics.alerts_deduplicated.inc(self.deduplicated)
+        if self.quarantined:
+            metrics.alerts_quarantined.labels("malformed").inc(self.quarantined)
+
+
+def _poisoned(tx: Transaction, delivery: Delivery, problem: str) -> None:
+    keep_reject(tx, delivery, problem)
+    tx.run("inbox_mark", {"id": delivery.id, "state": "poison"})
+
+
+def _absorb_alert(tx: Transaction, alert: Alert, delivery: Delivery, tally: Tally) -> None:
+    tally.received[alert.status] += 1
+    at = delivery.received_at
+    if alert.labels.get(WATCHDOG) == "true":
+        if alert.status == "firing":
+            tx.run("heartbeat_set", {"name": WATCHDOG, "received_at": at})
+    elif not 0.0 < alert.starts_at <= at + FUTURE_SECONDS:
+        _absorb_timeless(tx, alert, at)
+    elif not first_time(tx, alert, delivery):
+        tally.deduplicated += 1
+        see_again(tx, alert, at)
+    elif alert.status == "firing":
+        fire(tx, alert, at)
+    else:
+        resolve(tx, alert, at)
+
+
+def _absorb_timeless(tx: Transaction, alert: Alert, at: float) -> None:
+    """An alert without a usable start (before 1970, or in the future) belongs to whatever episode is there.
+
+    A start in the year 2999, taken at its word, would make every later one look old; one that is always the same would
+    make every later episode a redelivery.
+    """
+    row = tx.one("incident_open", {"identity": alert.identity})
+    if row is not None and alert.status == "resolved":
+        resolve(tx, alert.evolve(starts_at=row["starts_at"]), at)
+    elif row is not None and row["status"] == "firing":
+        see_again(tx, alert.evolve(starts_at=row["starts_at"]), at)
+    elif alert.status == "firing":
+        fire(tx, alert.evolve(starts_at=at), at)
 
 
 def first_time(tx: Transaction, alert: Alert, delivery: Delivery) -> bool:
@@ -99,6 +173,13 @@ def fire(tx: Transaction, alert: Alert, at: float) -> None:
         _seen(tx, alert, row["id"], at)
         tx.run("incident_episode", {"id": row["id"], "starts_at": alert.starts_at, "received_at": at})
         tx.run("incident_enter", {"id": row["id"], "stage": "triage", "due_at": at})
+    _catch_up(tx, alert, at)
+
+
+def _catch_up(tx: Transaction, alert: Alert, at: float) -> None:
+    """Deliveries can overtake each other: the end of this episode may have been told before its beginning."""
+    if tx.one("event_resolved_since", {"identity": alert.identity, "starts_at": alert.starts_at}):
+        resolve(tx, alert, at)
 
 
 def see_again(tx: Transaction, alert: Alert, at: float) -> None:

@@ -30,18 +30,22 @@ class Upkeep:
     """Looks after the alert path; `turn` every few seconds, `refresh` before the metrics are shown."""
 
     def __init__(self, config: Config, database: Database, outbox: Outbox, metrics: Metrics, clock: Clock) -> None:
-        self._config = config
         self._database = database
-        self._outbox = outbox
         self._metrics = metrics
         self._clock = clock
         self._started = clock()
         self._missing = False
         self._http = HttpClient(UPSTREAM_TIMEOUT_SECONDS)
         self._up: dict[str, bool] = {}
+        self.configure(config, outbox)
         metrics.build_info.labels(VERSION, "", platform.python_version()).set(1)
-        metrics.mode_info.clear()
-        metrics.mode_info.labels(config.mode).set(1)
+
+    def configure(self, config: Config, outbox: Outbox) -> None:
+        """Take a new configuration; what is known about the watchdog stays."""
+        self._config = config
+        self._outbox = outbox
+        self._metrics.mode_info.clear()
+        self._metrics.mode_info.labels(config.mode).set(1)
 
     @property
     def watchdog_missing(self) -> bool:
@@ -53,11 +57,13 @@ class Upkeep:
         return self._up.get(upstream, False)
 
     def turn(self) -> float:
-        """Check the watchdog and the upstreams; seconds until the next turn.
+        """Check the store, the watchdog and the upstreams; seconds until the next turn.
 
         Raises:
             StoreUnavailable: the store does not work.
         """
+        if not self._database.writable:
+            self._database.probe()
         self._watch()
         self._ask("prometheus", self._config.prometheus.url)
         self._ask("alertmanager", self._config.alertmanager.url)
@@ -100,7 +106,9 @@ class Upkeep:
         queues = {queue.channel: queue for queue in self._outbox.queues()}
         for channel in self._outbox.channels:
             metrics.outbox_pending.labels(channel).set(queues[channel].pending if channel in queues else 0)
-        metrics.outbox_oldest.set(min((queue.oldest for queue in queues.values()), default=0.0))
+        # A channel that is no longer configured will never be emptied, and nobody waits for it.
+        waiting = [queues[channel].oldest for channel in self._outbox.channels if channel in queues]
+        metrics.outbox_oldest.set(min(waiting, default=0.0))
 
     def _watch(self) -> None:
         now = self._clock()

@@ -10,6 +10,8 @@ from alert_handler.store.sqlite import Database, Transaction
 #: How many samples of malformed input are kept, and how much of each.
 REJECTS_KEPT = 200
 SAMPLE_BYTES = 64 * 1024
+#: Deliveries handed out at once end with the one that exceeds this: bodies can have 32 MiB.
+BATCH_BYTES = 1024 * 1024
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -51,9 +53,16 @@ class Inbox:
         self._group.close()
 
     def next(self, limit: int) -> list[Delivery]:
-        """The oldest deliveries that nobody has worked on."""
+        """The oldest deliveries that nobody has worked on, `BATCH_BYTES` and one delivery at the most."""
+        found: list[Delivery] = []
+        size = 0
         with self._database.read() as tx:
-            return [Delivery(**row) for row in tx.all("inbox_next", {"limit": limit})]
+            for row in tx.each("inbox_next", {"limit": limit}):
+                found.append(Delivery(**row))
+                size += len(found[-1].body)
+                if size > BATCH_BYTES:
+                    break
+        return found
 
     def pending(self) -> int:
         """How many deliveries wait."""

@@ -1,11 +1,16 @@
 """Incidents in the store: what intake tells about them, and how far the worker is with them."""
 
+import logging
+
 import msgspec
 
 from alert_handler.model import Case, Findings, Incident, Labels
 from alert_handler.store.attempts import write_attempt
 from alert_handler.store.outbox import add_messages
 from alert_handler.store.sqlite import Database, Row, Transaction
+from chassis.logs import event
+
+log = logging.getLogger(__name__)
 
 _LABELS = msgspec.json.Decoder(Labels)
 _FINDINGS = msgspec.json.Decoder(Findings)
@@ -43,18 +48,18 @@ class Incidents:
     def save(self, case: Case, stage: str, at: float, *, keep_claim: bool) -> None:
         """Commit what *stage* did: the case, its attempt, its line in the timeline and its messages, or nothing."""
         with self._database.write() as tx:
-            write_case(tx, case, keep_claim=keep_claim)
+            write_case(tx, case, at, keep_claim=keep_claim)
             if case.attempt:
                 write_attempt(tx, case.attempt)
             if case.note:
                 add_transition(tx, case.incident.id, Transition(at, stage, case.note.outcome, case.note.text))
             add_messages(tx, case.messages, self._channels)
 
-    def release(self, case: Case, due_at: float, problem: str) -> None:
+    def release(self, case: Case, at: float, due_at: float, problem: str) -> None:
         """Give a case back unchanged, to be tried again at *due_at*, and say why in the timeline."""
         with self._database.write() as tx:
             tx.run("incident_release", {"id": case.incident.id, "due_at": due_at})
-            add_transition(tx, case.incident.id, Transition(due_at, case.stage or "", "error", problem))
+            add_transition(tx, case.incident.id, Transition(at, case.stage or "", "error", problem))
 
     def release_all(self) -> int:
         """Take back every claim: to be called once at the start, when no worker of this store can live."""
@@ -91,18 +96,33 @@ def case_of(row: Row) -> Case:
         annotations=_LABELS.decode(row["annotations"]),
         **{name: row[name] for name in _PLAIN_COLUMNS},
     )
-    findings = msgspec.structs.asdict(_FINDINGS.decode(row["findings"]))
+    findings = msgspec.structs.asdict(_findings(row))
     return Case(incident=incident, stage=row["stage"], due_at=row["due_at"], **findings)
 
 
-def write_case(tx: Transaction, case: Case, *, keep_claim: bool) -> None:
-    """Write how far *case* is; the columns of its alert are intake's and stay."""
+def _findings(row: Row) -> Findings:
+    """What the stages have found; nothing when another version wrote it in words that this one does not know.
+
+    Such a row must not stop the workers, the pages and every other incident. What was done stays known: the attempts
+    have a table of their own, and `act` looks there.
+    """
+    try:
+        return _FINDINGS.decode(row["findings"])
+    except msgspec.ValidationError as error:
+        event(log, logging.ERROR, "findings of another version are put away", incident=row["id"], error=error)
+        return Findings()
+
+
+def write_case(tx: Transaction, case: Case, at: float, *, keep_claim: bool) -> None:
+    """Write how far *case* is at time *at*; the columns of its alert are intake's and stay."""
     tx.run(
         "incident_save",
         {
             "id": case.incident.id,
             "stage": case.stage,
             "starts_at": case.incident.starts_at,
+            "status": case.incident.status,
+            "at": at,
             "due_at": case.due_at,
             "severity": case.triage.severity if case.triage else "",
             "category": case.triage.category if case.triage else "",

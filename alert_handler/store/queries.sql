@@ -26,6 +26,10 @@ INSERT INTO events (identity, starts_at, status, received_at, inbox_id)
 VALUES (:identity, :starts_at, :status, :received_at, :inbox_id)
 ON CONFLICT DO NOTHING;
 
+-- name: event_resolved_since
+-- Was it told already that this start, or a later one, is over? Deliveries can overtake each other.
+SELECT 1 FROM events WHERE identity = :identity AND status = 'resolved' AND starts_at >= :starts_at LIMIT 1;
+
 -- name: incident_open
 SELECT * FROM incidents WHERE identity = :identity AND state = 'open';
 
@@ -71,14 +75,15 @@ SELECT min(due_at) AS due_at FROM incidents WHERE stage IS NOT NULL AND claimed_
 
 -- name: incident_save
 -- Intake may have written while the last stage ran: an incident that would come to rest goes on when its alert has
--- begun a new episode, or was resolved unseen.
+-- begun a new episode, or was resolved unseen; one that would wait for the policy does not, when its status changed.
 UPDATE incidents
 SET stage = CASE WHEN :stage IS NOT NULL THEN :stage
                  WHEN starts_at <> :starts_at THEN 'triage'
                  WHEN status = 'resolved' AND :state = 'open' THEN 'learn' END,
     state = CASE WHEN starts_at <> :starts_at THEN 'open' ELSE :state END,
     closed_at = CASE WHEN starts_at <> :starts_at THEN NULL ELSE :closed_at END,
-    due_at = :due_at, severity = :severity, category = :category, verdict = :verdict,
+    due_at = CASE WHEN :stage = 'decide' AND status <> :status THEN min(:due_at, :at) ELSE :due_at END,
+    severity = :severity, category = :category, verdict = :verdict,
     claimed_by = :claimed_by, findings = :findings
 WHERE id = :id;
 
@@ -165,6 +170,9 @@ ON CONFLICT (name) DO UPDATE SET received_at = max(received_at, excluded.receive
 -- name: heartbeat_get
 SELECT received_at FROM heartbeats WHERE name = :name;
 
--- name: probe
--- A write that changes nothing: can the store write at all?
-UPDATE heartbeats SET received_at = received_at WHERE name = '';
+-- name: probe_add
+-- As large as a webhook, so that it takes new pages; gone again in the same commit.
+INSERT INTO rejects (id, sender, received_at, error, sample) VALUES (-1, '', 0, 'probe', zeroblob(65536));
+
+-- name: probe_remove
+DELETE FROM rejects WHERE id = -1;

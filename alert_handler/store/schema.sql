@@ -55,6 +55,7 @@ CREATE TABLE incidents (
 );
 CREATE UNIQUE INDEX incidents_open ON incidents (identity) WHERE state = 'open';
 CREATE INDEX incidents_due ON incidents (due_at) WHERE stage IS NOT NULL AND claimed_by IS NULL;
+CREATE INDEX incidents_closed ON incidents (identity, closed_at) WHERE state = 'closed';
 CREATE INDEX incidents_recent ON incidents (opened_at);
 
 -- The timeline: one row a transition, never changed.

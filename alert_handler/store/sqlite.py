@@ -48,6 +48,10 @@ class Transaction:
         """The rows that the query *name* gives."""
         return self._connection.execute(self._queries[name], params or {}).fetchall()
 
+    def each(self, name: str, params: Params | None = None) -> Iterator[Row]:
+        """The rows that the query *name* gives, one at a time: for rows that can be large."""
+        yield from self._connection.execute(self._queries[name], params or {})
+
     def one(self, name: str, params: Params | None = None) -> Row | None:
         """The first row that the query *name* gives, or None."""
         rows = self.all(name, params)
@@ -63,22 +67,24 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        # A link to the file must find the same lock.
+        self.path = path.resolve()
         self._queries = load_queries()
         self._local = threading.local()
         self._turn = threading.Lock()
         self._writable = True
-        self._lock = _lock(path)
+        self._closed = False
+        self._lock = _lock(self.path)
         try:
-            with self.write() as tx:
-                _migrate(self._connection(), tx)
+            with self.write():
+                _migrate(self._connection(), self.path)
         except BaseException:
-            os.close(self._lock)
+            self.close()
             raise
 
     @property
     def writable(self) -> bool:
-        """Whether the last write succeeded."""
+        """Whether the last write that had something to write succeeded."""
         return self._writable
 
     @contextmanager
@@ -93,10 +99,12 @@ class Database:
             try:
                 connection = self._connection()
                 connection.execute("BEGIN IMMEDIATE")
+                before = connection.total_changes
                 with _rolled_back(connection):
                     yield Transaction(connection, self._queries)
                     connection.execute("COMMIT")
-                self._writable = True
+                # A commit that changes nothing, such as an idle worker's claim, touches no disk and proves nothing.
+                self._writable = self._writable or connection.total_changes > before
             except sqlite3.IntegrityError:
                 raise
             except sqlite3.Error as error:
@@ -121,28 +129,37 @@ class Database:
             raise StoreUnavailable(f"store {self.path}: cannot read: {error}") from error
 
     def probe(self) -> bool:
-        """Try a write, to learn whether the store works again; the answer is also in `writable`."""
+        """Try a write such as a webhook is, to learn whether the store works again; also told by `writable`."""
         try:
             with self.write() as tx:
-                tx.run("probe")
+                tx.run("probe_add")
+                tx.run("probe_remove")
         except StoreUnavailable:
             return False
         return True
 
     def size_bytes(self) -> int:
         """Bytes on disk: the database, its log and index."""
-        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        return sum(_size(self.path.with_name(self.path.name + suffix)) for suffix in ("", "-wal", "-shm"))
 
     def close(self) -> None:
-        """Let go of the file; other threads' connections close with their threads."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
-        os.close(self._lock)
+        """Let go of the file, once; whoever still writes is waited for, whoever comes later is refused.
+
+        Other threads' connections close with their threads.
+        """
+        with self._turn:
+            if self._closed:
+                return
+            self._closed = True
+            connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+            if connection is not None:
+                connection.close()
+                self._local.connection = None
+            os.close(self._lock)
 
     def _connection(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreUnavailable(f"store {self.path}: is closed")
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = _connect(self.path)
@@ -163,12 +180,30 @@ def _rolled_back(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+    try:
+        _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise sqlite3.OperationalError(f"the file system gives no write-ahead log (journal_mode {mode})")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -512")  # KiB; every thread has its own
-    return connection
+
+
+def _size(file: Path) -> int:
+    """Bytes of *file*; 0 when it is not there, or no longer."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _lock(path: Path) -> int:
@@ -179,22 +214,27 @@ def _lock(path: Path) -> int:
     except OSError as error:
         raise ConfigInvalid(f"store_url: {path}: {error.strerror}; choose a folder that can be written") from error
     try:
+        # Alerts can hold secrets: only the owner reads them. SQLite gives its other files the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         os.close(descriptor)
         problem = "is used by another alert handler; stop it, or give this one a store_url of its own"
         raise ConfigInvalid(f"store_url: {path} {problem}") from error
+    except OSError as error:
+        os.close(descriptor)
+        raise ConfigInvalid(f"store_url: {path}: {error.strerror}; name a file that can be written") from error
     return descriptor
 
 
-def _migrate(connection: sqlite3.Connection, _tx: Transaction) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Create the tables of an empty file; refuse a file of a newer version."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == SCHEMA_VERSION:
         return
     if version > SCHEMA_VERSION:
         raise StoreUnavailable(
-            f"the store was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION}): upgrade"
+            f"store {path}: was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION}): upgrade"
         )
     for statement in _statements(_sql("schema.sql")):
         connection.execute(statement)
