@@ -13,7 +13,7 @@ from alert_handler.presentation import markdown
 
 _PACKAGE = Path(__file__).parent
 FOLDERS = (_PACKAGE / "runbooks", _PACKAGE.parent / "docs" / "runbooks")
-_STEM = re.compile(r"[a-z0-9_-]{1,64}")
+_STEM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Runbook(msgspec.Struct, frozen=True):

@@ -1,10 +1,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import promql_parser
 import pytest
 import yaml
 
-from alert_handler.resources import KEPT_SECONDS, LIMITS, LiveResources
+from alert_handler.resources import KEPT_SECONDS, LIMITS, QUERY, LiveResources
 from tests.alert_handler.house import Prometheus
 
 TARGETS = Path(__file__).parents[2] / "prometheus/targets.yml"
@@ -17,7 +18,7 @@ def prometheus() -> Iterator[Prometheus]:
     answering.answers["nightshift"] = [
         ({"__name__": "nightshift_health_memory_used_ratio", "service": "shop", "instance": "x"}, 0.4),
         ({"__name__": "nightshift_filesystem_used_ratio", "instance": "web-1", "mountpoint": "/"}, 0.9),
-        ({"__name__": "cpu", "instance": "web-1"}, 0.2),
+        ({"resource": "cpu", "instance": "web-1"}, 0.2),
         ({"__name__": "nightshift_memory_used_ratio", "instance": "web-2"}, float("nan")),
     ]
     yield answering
@@ -88,3 +89,9 @@ def test_limits_are_those_of_the_rules(resource: str, key: str) -> None:
     """prometheus/targets.yml holds every threshold; the board's marks are the same numbers."""
     levels = yaml.safe_load(TARGETS.read_text(encoding="utf-8"))[key]["levels"]
     assert LIMITS[resource] == (min(levels.values()), max(levels.values()))
+
+
+def test_question_is_promql() -> None:
+    """It parses, and CPU's part has a label of its own, or `or` would leave it out beside memory."""
+    assert promql_parser.parse(QUERY)
+    assert '"resource", "cpu"' in QUERY

@@ -29,7 +29,7 @@ def test_packaged_runbook_comes_first(folders: tuple[Path, ...]) -> None:
 
 @pytest.mark.parametrize("stem", ["../secret", "..", "", "/etc/passwd", "disk.md", "Disk", "nothing", "a" * 65])
 def test_no_other_file_can_be_named(folders: tuple[Path, ...], stem: str) -> None:
-    """Only plain lower-case names are looked for."""
+    """Only plain names are looked for."""
     assert runbooks.find(stem, folders) is None
 
 
