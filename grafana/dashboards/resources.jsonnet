@@ -4,7 +4,7 @@ local q = import '../lib/query.libsonnet';
 local theme = import '../lib/theme.libsonnet';
 
 local limits = theme.limits;
-local incidents = panel.link('Incidents in the alert handler', '${handler:raw}/incidents');
+local incidents = panel.link('Open incidents', '${handler:raw}/incidents?state=open');
 local status = panel.link('Status board', '/d/nightshift-status?${__url_time_range}&${__all_variables}');
 
 local no_host = 'No exporter is scraped, or the host chosen above has no data.';
@@ -34,12 +34,12 @@ board.new(
   visible=['datasource', 'instance', 'service'],
   rows=[
     { height: 4, panels: [
-      [4, worst('Busiest CPU', 'Share of CPU time that is neither idle nor waiting for I/O, on the busiest host.', no_host, cpu, '{{instance}}', limits('cpu_used_ratio'))],
-      [4, worst('Fullest memory', 'Used share of memory, (total - available) / total, on the fullest host.', no_host, q.max('instance', memory), '{{instance}}', limits('memory_used_ratio'))],
-      [4, worst('Fullest disk', 'Used share of the fullest file system.', no_host, filesystem('nightshift_filesystem_used_ratio'), '{{instance}} {{mountpoint}}', limits('disk_used_ratio'))],
-      [4, worst('Fullest inodes', 'Used share of inodes on the file system that has the fewest left. Without inodes no file can be made, however many bytes are free.', no_host, filesystem('nightshift_filesystem_inodes_used_ratio'), '{{instance}} {{mountpoint}}', limits('disk_inodes_used_ratio'))],
-      [4, worst('File handles', 'Open files against the limit of the kernel, on the host with the most.', no_host, q.max('instance', handles), '{{instance}}', limits('file_handles_used_ratio'))],
-      [4, worst('Waiting for a CPU', 'Share of time in which some task was ready to run and had to wait, on the worst host.', no_pressure, q.max('instance', waiting('resource="cpu"')), '{{instance}}', limits('cpu_waiting_ratio'))],
+      [4, worst('Busiest CPU', 'Share of CPU time that is neither idle nor waiting for I/O, on the busiest host.', 'No exporter.', cpu, '{{instance}}', limits('cpu_used_ratio'))],
+      [4, worst('Fullest memory', 'Used share of memory, (total - available) / total, on the fullest host.', 'No exporter.', q.max('instance', memory), '{{instance}}', limits('memory_used_ratio'))],
+      [4, worst('Fullest disk', 'Used share of the fullest file system.', 'No exporter.', filesystem('nightshift_filesystem_used_ratio'), '{{instance}} {{mountpoint}}', limits('disk_used_ratio'))],
+      [4, worst('Fullest inodes', 'Used share of inodes on the file system that has the fewest left. Without inodes no file can be made, however many bytes are free.', 'No exporter.', filesystem('nightshift_filesystem_inodes_used_ratio'), '{{instance}} {{mountpoint}}', limits('disk_inodes_used_ratio'))],
+      [4, worst('File handles', 'Open files against the limit of the kernel, on the host with the most.', 'No exporter.', q.max('instance', handles), '{{instance}}', limits('file_handles_used_ratio'))],
+      [4, worst('Waiting for a CPU', 'Share of time in which some task was ready to run and had to wait, on the worst host.', 'No PSI.', q.max('instance', waiting('resource="cpu"')), '{{instance}}', limits('cpu_waiting_ratio'))],
     ] },
     { title: 'CPU', height: 9, panels: [
       [8, panel.trend('CPU used', 'Share of CPU time that is neither idle nor waiting for I/O, all CPUs of a host together.', no_host, 'percentunit', [q.curve(cpu, '{{instance}}')], limits('cpu_used_ratio'), max=1)],
@@ -87,7 +87,7 @@ board.new(
         ],
         [
           { name: 'Service', label: 'service', links: [panel.link('This service on the status board', '/d/nightshift-status?${__url_time_range}&var-service=${__data.fields.Service:percentencode}')] },
-          { name: 'State', of: 0, words: theme.words.state, filled: true },
+          { name: 'State', of: 0, words: theme.words.state, cell: panel.cells.filled },
           { name: 'Readings from', label: 'source' },
           { name: 'Memory', of: 2, unit: 'percentunit', limits: limits('memory_used_ratio') },
           { name: 'Disk', of: 3, unit: 'percentunit', limits: limits('disk_used_ratio') },

@@ -5,12 +5,12 @@ local signals = import '../lib/signals.libsonnet';
 local theme = import '../lib/theme.libsonnet';
 
 local words = theme.words;
-local incidents = panel.link('Incidents in the alert handler', '${handler:raw}/incidents');
+local incidents = panel.link('Open incidents', '${handler:raw}/incidents?state=open');
 local resources = panel.link('Resources board', '/d/nightshift-resources?${__url_time_range}&${__all_variables}');
 local remediation = panel.link('Remediation board', '/d/nightshift-remediation?${__url_time_range}&${__all_variables}');
 
 // The watchdog proves that rules are evaluated, a collector that there is something to evaluate.
-local blind = 'max(4 * absent(ALERTS{alertstate="firing",watchdog="true"})) or max(4 * absent(' + q.host('nightshift_collector_success') + '))';
+local blind = 'max(4 * absent(' + q.watchdog + ')) or max(4 * absent(' + q.host('nightshift_collector_success') + '))';
 local state =
   'max(3 * ' + q.firing('severity="critical"') + ') or ' + blind
   + ' or max(2 * ' + q.firing('severity="high"') + ') or max(' + q.firing('severity!~"critical|high"') + ') or vector(0)';
@@ -20,7 +20,7 @@ local severity =
   + ' or 0 * ' + q.firing('severity!~"critical|high|medium|low"');
 
 // `or` keeps the order of its sides, and the table that of its rows.
-local active(more) = q.max('severity, alertname, service, instance', '1000 * (' + q.since(more) + ')');
+local active(more) = q.max('severity, alertname, service, instance, topic', '1000 * (' + q.since(more) + ')');
 local worst_first = std.join(' or ', [active('severity="' + s[0] + '"') for s in std.reverse(theme.severities)] + [active('')]);
 
 local latency(quantile) = q.quantile(quantile, '', q.service('nightshift_http_request_duration_seconds_bucket'));
@@ -36,7 +36,7 @@ board.new(
       [4, panel.status(
         'State',
         'The worst firing alert: critical, high (degraded), medium or low (warning). UNKNOWN when no rule is evaluated or no exporter is scraped: then a quiet board proves nothing.',
-        'Prometheus did not answer.',
+        'No answer.',
         words.state,
         [q.now(state)],
         [incidents]
@@ -44,10 +44,10 @@ board.new(
       [8, panel.tile(
         'Firing alerts',
         'Alerts that fire now, by severity. The watchdog, which fires always, is left out; other is a severity that is none of ours.',
-        'Prometheus did not answer.',
+        'No rules.',
         'short',
-        [q.now(q.orZero('count(' + q.firing('severity="' + s[0] + '"') + ')'), s[0]) for s in std.reverse(theme.severities)]
-        + [q.now(q.orZero('count(' + q.firing('severity!~"critical|high|medium|low"') + ')'), 'other')],
+        [q.now(q.firingCount('severity="' + s[0] + '"'), s[0]) for s in std.reverse(theme.severities)]
+        + [q.now(q.firingCount('severity!~"critical|high|medium|low"'), 'other')],
         theme.any('blue'),
         [incidents],
         [[s[0], theme.any(s[1])] for s in theme.severities]
@@ -55,7 +55,7 @@ board.new(
       [3, panel.tile(
         'Open incidents',
         'Incidents that the alert handler has not closed.',
-        'The alert handler is not scraped.',
+        'No handler.',
         'short',
         [q.now(q.count('severity', 'nightshift_incidents_open'))],
         theme.any('orange'),
@@ -64,7 +64,7 @@ board.new(
       [3, panel.tile(
         'Services down',
         'Services of which a process, pid file, port or HTTP check fails.',
-        'No service check is configured.',
+        'No checks.',
         'short',
         [q.now('sum(1 - min by (instance, service) (' + q.service('nightshift_service_up') + '))')],
         theme.any('red'),
@@ -73,7 +73,7 @@ board.new(
       [3, panel.tile(
         'Age of data',
         'Time since the collector that is furthest behind gave samples: what this board shows can be that old.',
-        'No exporter is scraped: nothing here is known.',
+        'No exporter.',
         's',
         [q.now('max(time() - ' + q.host('nightshift_collector_last_success_timestamp_seconds') + ')')],
         theme.limits('collector_age_seconds'),
@@ -82,39 +82,40 @@ board.new(
       [3, panel.status(
         'Watchdog',
         'Whether the always firing watchdog alert reached the alert handler in time: the proof that alerts get through.',
-        'The alert handler is not scraped.',
+        'No handler.',
         words.watchdog,
         [q.now('max(' + q.handler('nightshift_watchdog_missing') + ')')],
         [remediation]
       )],
     ] },
     { height: 9, panels: [
-      [14, panel.table(
+      [13, panel.table(
         'Golden signals',
         'Latency, traffic, errors and saturation of the chosen hosts and services, the worst host counting. Usual: the median of the last 24 hours. State: the highest limit crossed (traffic: beyond 1.5 times the usual). Trend: a tenth away from the mean of the last 30 minutes.',
         'No exporter is scraped, or the host or service chosen above has no data.',
         [q.rows(signals.current), q.rows(signals.baseline), q.rows(signals.state), q.rows(signals.trend), q.curve(signals.current, '{{signal}}')],
         [
           { name: 'Signal', label: 'signal', width: 155, links: [resources] },
-          { name: 'State', of: 2, words: words.state, filled: true, width: 100 },
+          { name: 'State', of: 2, words: words.state, cell: panel.cells.filled, width: 100 },
           { name: 'Now', of: 0, width: 80 },
           { name: 'Usual', of: 1, width: 80 },
           { name: 'Trend', of: 3, words: words.direction, width: 100 },
-          { name: 'In this time', of: 4, spark: true, least: 120 },
+          { name: 'In this time', of: 4, cell: panel.cells.spark, least: 120 },
         ],
         by='signal'
       )],
-      [10, panel.table(
+      [11, panel.table(
         'What fires',
-        'Each firing alert and since when it is active. A row leads to its incidents, where the runbook and a silence are one step away.',
-        'Nothing fires.',
+        'Each firing alert and since when it is active. A row leads to the open incidents and to the runbook.',
+        'Nothing fires. With the state UNKNOWN that proves nothing.',
         [q.rows(worst_first)],
         [
-          { name: 'Severity', label: 'severity', words: words.severity, filled: true, width: 90 },
-          { name: 'Alert', label: 'alertname', least: 170, links: [panel.link('Incidents of this alert', '${handler:raw}/incidents?alertname=${__data.fields.Alert:percentencode}')] },
+          { name: 'Severity', label: 'severity', words: words.severity, cell: panel.cells.filled, width: 90 },
+          { name: 'Alert', label: 'alertname', least: 170, links: [panel.link('Open incidents', '${handler:raw}/incidents?state=open')] },
           { name: 'Since', of: 0, unit: 'dateTimeFromNow', width: 120 },
           { name: 'Service', label: 'service', width: 90 },
           { name: 'Host', label: 'instance', width: 120 },
+          { name: 'Runbook', label: 'topic', width: 90, links: [panel.link('What to do', '${handler:raw}/runbooks/${__data.fields.Runbook:percentencode}')] },
         ]
       )],
     ] },
@@ -122,7 +123,7 @@ board.new(
       [12, panel.states(
         'Alerts over time',
         'When each alert fired and how severe it was.',
-        'No alert fired in this time.',
+        'No alert fired in this time, as far as rules were evaluated.',
         words.severity_number,
         [q.curve(q.max('alertname', severity), '{{alertname}}')]
       )],

@@ -77,6 +77,7 @@ local layers = [
 {
   new(uid, title, question, rows, visible, since='now-3h'):: {
     local built = self,
+    assert std.setDiff(std.set(visible), std.set(['datasource', 'instance', 'service'])) == [] : 'a board shows no other variables than datasource, instance and service',
     // The address under which people reach the alert handler; the build can set another one.
     handler:: 'http://127.0.0.1:19093',
     uid: uid,

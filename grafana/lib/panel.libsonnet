@@ -3,12 +3,22 @@
 local query = import 'query.libsonnet';
 local theme = import 'theme.libsonnet';
 
-local refs = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H'];
+local refs = 'ABCDEFGH';
 local referred(targets) = [targets[i] { refId: refs[i] } for i in std.range(0, std.length(targets) - 1)];
 local link(title, url) = { title: title, url: url, targetBlank: std.startsWith(url, '$') };
 local thresholds(limits) = { mode: 'absolute', steps: if limits == null then theme.neutral else theme.steps(limits) };
 local property(id, value) = { id: id, value: value };
 local override(name, properties) = { matcher: { id: 'byName', options: name }, properties: properties };
+// A column's key, and the setting of Grafana that it becomes.
+local settings = {
+  unit: 'unit',
+  decimals: 'decimals',
+  links: 'links',
+  words: 'mappings',
+  width: 'custom.width',
+  least: 'custom.minWidth',
+  cell: 'custom.cellOptions',
+};
 local last = { calcs: ['lastNotNull'], fields: '', values: false };
 
 local panel(type, title, why, empty, targets, unit) = {
@@ -22,7 +32,14 @@ local panel(type, title, why, empty, targets, unit) = {
   options: {},
 };
 
+// What is not known is no figure: it gets the empty text, in the colour of UNKNOWN, where a limit would call it good.
+local unknown(base) = {
+  type: 'special',
+  options: { match: 'null', result: { index: 9, text: base.fieldConfig.defaults.noValue, color: theme.unknown } },
+};
+
 local stat(base, background, mode) = base {
+  fieldConfig+: { defaults+: { mappings: [unknown(base)] } },
   options: {
     reduceOptions: last,
     colorMode: if background then 'background_solid' else 'value',
@@ -60,6 +77,11 @@ local series(base, limits, draw, legend) = base {
 
 {
   link:: link,
+  // A cell that is filled with the colour of its word, and one that draws its series.
+  cells:: {
+    filled: { type: 'color-background', mode: 'basic' },
+    spark: { type: 'sparkline', hideValue: true, lineWidth: 1 },
+  },
   // A value of its own for what is called *name*: other words, or a shorter name.
   rename(name, as, words=null):: override(name, [property('displayName', as)] + if words == null then [] else [property('mappings', words)]),
 
@@ -67,22 +89,23 @@ local series(base, limits, draw, legend) = base {
   status(title, why, empty, words, targets, links=[], mode='value', overrides=[])::
     stat(panel('stat', title, why, empty, targets, 'short'), true, mode) {
       fieldConfig+: {
-        defaults+: { mappings: words, color: { mode: 'thresholds' }, thresholds: { mode: 'absolute', steps: theme.neutral }, links: links },
+        defaults+: { mappings+: words, color: { mode: 'thresholds' }, thresholds: thresholds(null), links: links },
         overrides: overrides,
       },
     },
 
   // One figure, or a few with names.
-  tile(title, why, empty, unit, targets, limits=null, links=[], overrides=[], mode=null)::
-    local named = targets[0].legendFormat != '__auto';
-    colored(stat(panel('stat', title, why, empty, targets, unit), false, if mode != null then mode else if named then 'value_and_name' else 'value'), limits, links) {
+  tile(title, why, empty, unit, targets, limits=null, links=[], overrides=[])::
+    local shown = if targets[0].legendFormat == '__auto' then 'value' else 'value_and_name';
+    colored(stat(panel('stat', title, why, empty, targets, unit), false, shown), limits, links) {
       fieldConfig+: { overrides: [override(o[0], [property('thresholds', thresholds(o[1]))]) for o in overrides] },
     },
 
   // Curves over time with the alert's limits as dashed lines; the lowest is always in view.
   trend(title, why, empty, unit, targets, limits=null, max=null)::
     series(panel('timeseries', title, why, empty, targets, unit), limits, {}, ['lastNotNull', 'max']) {
-      fieldConfig+: { defaults+: { min: 0 } + (if max == null then {} else { max: max }) + (if limits == null || max != null then {} else { custom+: { axisSoftMax: limits[0].value } }) },
+      local top = if max != null then { max: max } else if limits != null then { custom+: { axisSoftMax: limits[0].value } } else {},
+      fieldConfig+: { defaults+: { min: 0 } + top },
     },
 
   // Two directions of one flow: the targets after the first half hang below zero.
@@ -97,7 +120,7 @@ local series(base, limits, draw, legend) = base {
     },
 
   // Events per interval, stacked.
-  counts(title, why, empty, targets, colors={})::
+  bars(title, why, empty, targets, colors={})::
     series(panel('timeseries', title, why, empty, targets, 'short'), null, { drawStyle: 'bars', fillOpacity: 70, stacking: { mode: 'normal', group: 'A' } }, ['sum']) {
       interval: '1m',
       fieldConfig+: {
@@ -113,33 +136,26 @@ local series(base, limits, draw, legend) = base {
       options: { showValue: 'auto', mergeValues: true, rowHeight: 0.8, alignValue: 'left', legend: { displayMode: 'list', placement: 'bottom', showLegend: false } },
     },
 
-  // Rows that share the label *by*; a column is { name, and either of (index of a target) or
-  // label; also unit, decimals, words, filled (by the colour of the word), limits, links, width, least (width), spark }.
+  // Rows told apart by their labels, or by the label *by* when several targets are joined. A column is { name } with
+  // `label`, or `of` (the index of a target); and perhaps unit, decimals, width, least (width), links, words, and how a
+  // cell is drawn: `cell` is one of cells, `limits` colour its text.
   table(title, why, empty, targets, columns, by=null, sort=null)::
-    local base = panel('table', title, why, empty, targets, 'none');
-    local source(column) =
-      if 'label' in column then column.label
-      else if std.get(column, 'spark', false) then 'Trend #' + refs[column.of]
-      else if std.length(targets) == 1 then 'Value'
-      else 'Value #' + refs[column.of];
+    local value(i) = if std.length(targets) == 1 then 'Value' else 'Value #' + refs[i];
+    local spark(column) = std.get(column, 'cell') == $.cells.spark;
+    local source(column) = if 'label' in column then column.label else if spark(column) then 'Trend #' + refs[column.of] else value(column.of);
+    local strange = [key for column in columns for key in std.objectFields(column) if !(key in settings || std.member(['name', 'label', 'of', 'limits'], key))];
+    assert strange == [] : 'the table ' + title + ' has columns with unknown keys: ' + std.join(', ', strange);
     local sources = [source(column) for column in columns];
     local indexes = std.range(0, std.length(columns) - 1);
-    local sparks = [refs[column.of] for column in columns if std.get(column, 'spark', false)];
+    local sparks = { [refs[column.of]]: { stat: 'lastNotNull', timeField: 'Time' } for column in columns if spark(column) };
+    local limited(column) =
+      if 'limits' in column then [property('thresholds', thresholds(column.limits)), property('custom.cellOptions', { type: 'color-text' })] else [];
     // A cell without a value is a dash: it would otherwise repeat the empty text of the panel.
     local properties(column) =
-      [property('noValue', '–')]
-      + (if 'unit' in column then [property('unit', column.unit)] else [])
-      + (if 'decimals' in column then [property('decimals', column.decimals)] else [])
-      + (if 'width' in column then [property('custom.width', column.width)] else [])
-      + (if 'least' in column then [property('custom.minWidth', column.least)] else [])
-      + (if 'links' in column then [property('links', column.links)] else [])
-      + (if 'words' in column then [property('mappings', column.words)] else [])
-      + (if std.get(column, 'filled', false) then [property('custom.cellOptions', { type: 'color-background', mode: 'basic' })] else [])
-      + (if 'limits' in column then [property('thresholds', thresholds(column.limits)), property('custom.cellOptions', { type: 'color-text' })] else [])
-      + (if std.get(column, 'spark', false) then [property('custom.cellOptions', { type: 'sparkline', hideValue: true, lineWidth: 1 })] else []);
-    base {
+      [property('noValue', '–')] + [property(settings[key], column[key]) for key in std.objectFields(settings) if key in column] + limited(column);
+    panel('table', title, why, empty, targets, 'none') {
       transformations:
-        (if sparks == [] then [] else [{ id: 'timeSeriesTable', options: { [ref]: { stat: 'lastNotNull', timeField: 'Time' } for ref in sparks } }])
+        (if sparks == {} then [] else [{ id: 'timeSeriesTable', options: sparks }])
         + [{ id: 'filterFieldsByName', options: { include: { names: sources } } }]
         + (if by == null then [] else [{ id: 'joinByField', options: { byField: by, mode: 'outer' } }])
         + [{
@@ -150,7 +166,7 @@ local series(base, limits, draw, legend) = base {
           },
         }],
       fieldConfig+: {
-        defaults+: { color: { mode: 'thresholds' }, thresholds: { mode: 'absolute', steps: theme.neutral }, custom: { align: 'auto', minWidth: 60 } },
+        defaults+: { color: { mode: 'thresholds' }, thresholds: thresholds(null), custom: { align: 'auto', minWidth: 60 } },
         overrides: [override(column.name, properties(column)) for column in columns],
       },
       options: { showHeader: true, cellHeight: 'sm', sortBy: if sort == null then [] else [{ displayName: sort, desc: true }] },

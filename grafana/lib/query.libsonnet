@@ -19,7 +19,9 @@ local gained(selector, window) =
   own(expr):: expr + ' and on (job, instance) nightshift_build_info',
   // Alerts that ask for somebody; the watchdog fires always and is not one of them.
   firing(more=''):: scoped('ALERTS', 'alertstate="firing",watchdog!="true"', more),
-
+  // How many fire: a true zero only where the watchdog proves that rules are evaluated.
+  watchdog:: 'ALERTS{alertstate="firing",watchdog="true"}',
+  firingCount(more):: 'count(' + self.firing(more) + ') or 0 * max(' + self.watchdog + ')',
   // Unix time since when each of them is active.
   since(more=''):: 'ALERTS_FOR_STATE{watchdog!="true"} and ignoring (alertstate) ' + self.firing(more),
 
@@ -33,8 +35,6 @@ local gained(selector, window) =
   // The same for events that come once an hour: a window of minutes would show nothing between them.
   rare(q, by, buckets)::
     '(histogram_quantile(' + q + ', ' + self.events(if by == '' then 'le' else 'le, ' + by, buckets, '15m') + ') >= 0)',
-  // For counts only: none found is a true zero.
-  orZero(expr):: '(' + expr + ') or vector(0)',
   // A gauge of the handler over all its labels: a scraped handler that has no such series yet has none of that kind.
   count(by, metric):: 'sum(' + self.max(by, self.handler(metric)) + ') or 0 * max(' + self.handler('nightshift_store_writable') + ')',
   // Events of a rare counter: within a window, for each bar of a panel, and in the whole time range of the board.

@@ -15,20 +15,24 @@ local levels = [['warning', 'yellow', 1], ['high', 'orange', 2], ['critical', 'r
 {
   severities:: [['low', 'blue'], ['medium', 'yellow'], ['high', 'orange'], ['critical', 'red']],
 
+  // Neither good nor bad: nobody can say.
+  unknown:: 'purple',
+
   words:: {
     state: mapping([
       ['0', 'HEALTHY', 'green'],
       ['1', 'WARNING', 'yellow'],
       ['2', 'DEGRADED', 'orange'],
       ['3', 'CRITICAL', 'red'],
-      ['4', 'UNKNOWN', 'purple'],
+      ['4', 'UNKNOWN', $.unknown],
     ]),
     severity: mapping([[s[0], std.asciiUpper(s[0]), s[1]] for s in $.severities]),
     // The same for queries that give severities as numbers, because a state over time is drawn from numbers.
-    severity_number: mapping([['0', 'OTHER', 'purple']] + [[std.toString(i + 1), std.asciiUpper($.severities[i][0]), $.severities[i][1]] for i in std.range(0, 3)]),
+    severity_number: mapping([['0', 'OTHER', $.unknown]] + [[std.toString(i + 1), std.asciiUpper($.severities[i][0]), $.severities[i][1]] for i in std.range(0, 3)]),
     up: mapping([['1', 'UP', 'green'], ['0', 'DOWN', 'red']]),
     switch: mapping([['1', 'ON', 'green'], ['0', 'OFF', 'orange']]),
     kill: mapping([['1', 'PULLED', 'red'], ['0', 'READY', 'green']]),
+    mode: mapping([['0', 'OBSERVE', 'blue'], ['1', 'RECOMMEND', 'blue'], ['2', 'ACT', 'green']]),
     watchdog: mapping([['0', 'HEARD', 'green'], ['1', 'MISSING', 'red']]),
     direction: mapping([['1', '▲ rising', 'text'], ['0', '● steady', 'text'], ['-1', '▼ falling', 'text']]),
   },

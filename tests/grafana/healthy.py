@@ -183,7 +183,7 @@ def troubled(start: float) -> list[Series]:
         "medium": "CpuHigh",
         "low": "Odd",
     }.items():
-        labels = {"alertname": f"Nightshift{name}", "severity": severity, "service": "shop", **HOST}
+        labels = {"alertname": f"Nightshift{name}", "severity": severity, "service": "shop", "topic": "disk", **HOST}
         series += _alert(labels, start, TROUBLE)
     return [*series, *_alert({"alertname": "Foreign", "severity": "page"}, start, TROUBLE), *_failures()]
 

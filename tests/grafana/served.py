@@ -56,8 +56,8 @@ def values(answer: dict[str, Any]) -> list[float]:
 
 
 @contextmanager
-def served(series: list[Series], start: float, folder: Path) -> Iterator[Served]:
-    """Runs Prometheus over *series*; ready when the shipped rules have been evaluated over them."""
+def served(series: list[Series], start: float, folder: Path, *, rules: bool = True) -> Iterator[Served]:
+    """Runs Prometheus over *series*; ready when the shipped rules, if any, have been evaluated over them."""
     data = folder / "samples.txt"
     with data.open("w") as out:
         out.writelines(openmetrics(series, start))
@@ -70,22 +70,28 @@ def served(series: list[Series], start: float, folder: Path) -> Iterator[Served]
         str(folder / "tsdb"),
     ]
     subprocess.run(argv, check=True, capture_output=True, timeout=60)
-    child, url = _prometheus(folder)
+    child, url = _prometheus(folder, rules)
     child.start()
     try:
-        yield Served(url, _ready(url))
+        yield Served(url, _ready(url) if rules else _up(url))
     finally:
         child.stop()
 
 
-def _prometheus(folder: Path) -> tuple[Child, str]:
+def _prometheus(folder: Path, rules: bool) -> tuple[Child, str]:  # noqa: FBT001 -- as its caller has it
     address = f"127.0.0.1:{free_ports(1)[0]}"
     config = folder / "prometheus.yml"
-    rules = ROOT / "prometheus" / "rules" / "*.rules.yml"
-    config.write_text(f"global: {{evaluation_interval: 1s}}\nrule_files: ['{rules}']\n")
+    files = [str(ROOT / "prometheus" / "rules" / "*.rules.yml")] if rules else []
+    config.write_text(f"global: {{evaluation_interval: 1s}}\nrule_files: {files}\n")
     program = str(binaries.find("prometheus"))
     flags = [f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={address}"]
     return Child("prometheus", [program, *flags], folder / "prometheus.log"), f"http://{address}"
+
+
+def _up(url: str) -> float:
+    """Waits until the server answers."""
+    until(lambda: _groups(url) is not None, "Prometheus", START_SECONDS)
+    return time.time()
 
 
 def _ready(url: str) -> float:
@@ -96,11 +102,15 @@ def _ready(url: str) -> float:
 
 
 def _evaluated(url: str, since: float) -> float | None:
-    """The time now, None when a group of rules was not evaluated later than *since* or nothing answers yet."""
+    """The time now, None when a group of rules was not evaluated later than *since*."""
+    times = [datetime.fromisoformat(group["lastEvaluation"]).timestamp() for group in _groups(url) or []]
+    return time.time() if times and min(times) > since else None
+
+
+def _groups(url: str) -> list[dict[str, Any]] | None:
+    """The groups of rules, None when nothing answers yet."""
     try:
         answer = requests.get(f"{url}/api/v1/rules", timeout=5)
     except requests.ConnectionError:
         return None
-    groups = answer.json()["data"]["groups"] if answer.ok else []
-    times = [datetime.fromisoformat(group["lastEvaluation"]).timestamp() for group in groups]
-    return time.time() if times and min(times) > since else None
+    return list(answer.json()["data"]["groups"]) if answer.ok else None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.grafana.healthy import SPAN_SECONDS, healthy, troubled
+from tests.grafana.healthy import SPAN_SECONDS, Series, healthy, steady, troubled
 from tests.grafana.reading import Query, panels, queries
 from tests.grafana.served import Served, served, values
 
@@ -98,6 +98,24 @@ def test_state_is_a_single_word(request: pytest.FixtureRequest, night: str, stat
     """One row, healthy or critical; the watchdog's own alert counts for nothing."""
     rows = _one(request.getfixturevalue(night), "status", "State")
     assert [(row["metric"], float(row["value"][1])) for row in rows] == [({}, state)]
+
+
+@pytest.fixture(scope="module")
+def dark_night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A Prometheus that scrapes nothing of Nightshift's and evaluates none of its rules."""
+    start = _start()
+    with served(
+        [Series("up", {"job": "other"}, steady(1))], start, tmp_path_factory.mktemp("dark"), rules=False
+    ) as one:
+        yield one
+
+
+def test_nothing_looks_good_in_the_dark(dark_night: Served) -> None:
+    """With no rules and no data the state is UNKNOWN (4), and no tile shows a figure, not even a zero."""
+    for query in QUERIES:
+        if query.instant:
+            found = values(dark_night.ask(query))
+            assert found == ([4.0] if query.panel == "State" else []), str(query)
 
 
 def test_state_is_unknown_where_nothing_is_scraped(good_night: Served) -> None:

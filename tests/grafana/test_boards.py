@@ -95,7 +95,7 @@ def test_figure_is_coloured_on_purpose() -> None:
         defaults = panel["fieldConfig"]["defaults"]
         steps = defaults["thresholds"]["steps"] if "thresholds" in defaults else []
         if panel["type"] == "stat":
-            assert defaults.get("mappings") or steps, panel["title"]
+            assert steps, panel["title"]
             assert len(steps) > 1 or steps[0]["color"] == "text", panel["title"]
 
 
@@ -112,7 +112,18 @@ def test_colours_have_names_and_words() -> None:
     assert re.findall(r"#[0-9a-fA-F]{6}\b", repr(boards())) == []
     for _, panel in panels():
         for mapping in panel["fieldConfig"]["defaults"].get("mappings", []):
-            assert all(word["text"] and word["color"] for word in mapping["options"].values()), panel["title"]
+            words = [mapping["options"]["result"]] if mapping["type"] == "special" else mapping["options"].values()
+            assert all(word["text"] and word["color"] for word in words), panel["title"]
+
+
+def test_unknown_figure_is_not_good() -> None:
+    """Without data a tile tells why, in a colour of its own: the lowest step of a limit would be green."""
+    for _, panel in panels():
+        if panel["type"] == "stat":
+            defaults = panel["fieldConfig"]["defaults"]
+            (unknown,) = [one["options"] for one in defaults["mappings"] if one["type"] == "special"]
+            assert (unknown["match"], unknown["result"]["text"]) == ("null", defaults["noValue"]), panel["title"]
+            assert unknown["result"]["color"] == "purple", panel["title"]
 
 
 def _targets() -> dict[str, Any]:

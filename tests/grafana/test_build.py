@@ -113,3 +113,11 @@ def test_panel_without_empty_text_is_refused(sources: Path) -> None:
     )
     with pytest.raises(build.BoardsInvalid, match="empty text"):
         build.build()
+
+
+def test_unknown_key_of_a_column_is_named(sources: Path) -> None:
+    """A mistyped setting of a table's column is an error, not a column without it."""
+    board = sources / "grafana" / "dashboards" / "status.jsonnet"
+    board.write_text(board.read_text().replace("label: 'signal', width: ", "label: 'signal', wdith: "))
+    with pytest.raises(build.BoardsInvalid, match="Golden signals has columns with unknown keys: wdith"):
+        build.build()
