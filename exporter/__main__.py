@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 from chassis import flags, logs
@@ -11,6 +10,7 @@ from exporter import catalogue, config
 from exporter.app import Exporter
 from exporter.errors import ExporterError
 from exporter.exposition import TEXT
+from exporter.textfile import write_atomically
 from exporter.web import DEFAULT_TIMEOUT_SECONDS, Application
 
 PORT = 19100
@@ -69,14 +69,6 @@ def _check_config(options: argparse.Namespace) -> None:
 
 def _exporter(options: argparse.Namespace) -> Exporter:
     return Exporter(flags.config_path(options.config_file, config.DEFAULT_PATH), config.known_collectors())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace *path* by a file with *content*; a reader sees the old or the new one, never half of it."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(content)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
 
 
 _RUN = {"serve": _serve, "once": _once, "describe": _describe, "check-config": _check_config}

@@ -43,7 +43,7 @@ def load(path: Path | None, known: Mapping[str, type[Collector]]) -> Config:
     except config_file.ConfigInvalid as error:
         raise ConfigError(f"config: {error}") from error
     sections = msgspec.structs.asdict(document)["collectors"]
-    chosen = {name: _section(cls, getattr(sections, name)) for name, cls in known.items()}
+    chosen = {name: _section(cls, getattr(sections, name, None)) for name, cls in known.items()}
     return Config({name: section for name, section in chosen.items() if section is not None and section.enabled})
 
 
@@ -55,7 +55,7 @@ def _section(cls: type[Collector], given: CollectorConfig | None) -> CollectorCo
 
 
 def _schema(known: Mapping[str, type[Collector]]) -> type[msgspec.Struct]:
-    """The type of the whole file."""
+    """The type of the whole file; a section that is there and empty is as good as none."""
     fields = [(name, cls.config | None, None) for name, cls in known.items()]
     sections = msgspec.defstruct("Collectors", fields, frozen=True)
-    return msgspec.defstruct("ConfigFile", [("collectors", sections, sections())], frozen=True)
+    return msgspec.defstruct("ConfigFile", [("collectors", sections | None, None)], frozen=True)

@@ -4,7 +4,9 @@ After a rename the old file is read on for a minute, because its writer may hold
 chunks of 256 KiB and lines are cut at 64 KiB, so a line without end costs no memory.
 """
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,12 +26,16 @@ class OpenLog:
     """One open log file and how far it has been read.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: the file cannot be opened or is no regular file.
     """
 
     def __init__(self, path: Path, *, at_end: bool) -> None:
+        # Not to wait for the writer of a pipe, which is refused below.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(self._descriptor)
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         self.identity = (status.st_dev, status.st_ino)
         self._position = self._last_line_start(status.st_size) if at_end else 0
         self._partial = b""

@@ -18,7 +18,7 @@ from exporter.families import Family, Histogram, Metric
 HITS = Metric("hits_total", "counter", "Hits of a page.", ["page"])
 TEMPERATURE = Metric("temperature_ratio", "gauge", 'A "ratio" with \\ and\nlines.')
 LABEL_TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.just("\n"), max_size=20)
-VALUE = st.floats() | st.integers(min_value=-(2**60), max_value=2**60)
+VALUE = st.floats() | st.integers(min_value=-(2**53), max_value=2**53)
 
 
 def samples(parsed):

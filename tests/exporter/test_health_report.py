@@ -85,7 +85,9 @@ def test_parse_status_without_a_word_is_an_error():
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.dictionaries(st.sampled_from(["memory", "disk", "percent", "ratio", "used", "total", "data"]), inner),
+    lambda inner: st.dictionaries(
+        st.sampled_from(["memory", "disk", "percent", "ratio", "used", "total", "data"]), inner
+    ),
     max_leaves=12,
 )
 

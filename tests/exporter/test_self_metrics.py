@@ -1,0 +1,22 @@
+import platform
+
+from chassis import VERSION
+from exporter.self_metrics import SelfMetrics
+
+
+def test_collect_tells_the_build(shown, monkeypatch):
+    """Version, revision and Python are labels of a 1."""
+    monkeypatch.setenv("NIGHTSHIFT_REVISION", "abc123")
+    labels = f'version="{VERSION}",revision="abc123",python_version="{platform.python_version()}"'
+    assert shown(SelfMetrics().collect())[f"nightshift_build_info{{{labels}}}"] == 1
+
+
+def test_collect_tells_the_last_reload(shown, clock):
+    """A failed reload is a 0, and the time stays that of the last good one."""
+    about = SelfMetrics(clock)
+    about.reloaded(successful=True)
+    clock.now += 60
+    about.reloaded(successful=False)
+    found = shown(about.collect())
+    assert found["nightshift_config_last_reload_successful"] == 0
+    assert found["nightshift_config_last_reload_success_timestamp_seconds"] == 1000.0

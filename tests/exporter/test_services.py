@@ -1,0 +1,141 @@
+import logging
+import threading
+
+import msgspec
+import pytest
+
+from exporter.collectors.services import Config, Services, Target, Watch
+from exporter.families import Family
+from exporter.sources.checks import Outcome, ProcessRule
+
+
+@pytest.fixture
+def look(shown):
+    """What a watch shows."""
+
+    def show(watch):
+        families = {metric: Family(metric) for metric in Services.metrics}
+        watch.show(families)
+        return shown(families.values())
+
+    return show
+
+
+def watch_of(outcomes, clock, kind="port"):
+    """A watch over a check that has these outcomes, one after the other."""
+    answers = iter(outcomes)
+    return Watch(("shop", kind), lambda: next(answers), Target(port="h:1"), clock, clock)
+
+
+def test_show_up_and_when(clock, look):
+    """A passed check is up, with its time and duration, and all reasons to fail stand at 0."""
+    watch = watch_of([Outcome()], clock)
+    watch.source.turn()
+    found = look(watch)
+    assert found['nightshift_service_up{service="shop",check="port"}'] == 1
+    assert found['nightshift_service_last_check_timestamp_seconds{service="shop",check="port"}'] == 1000.0
+    assert found['nightshift_service_check_failures_total{service="shop",check="port",reason="refused"}'] == 0
+
+
+def test_show_down_with_its_reason(clock, look):
+    """A failed check is down and counted under its reason."""
+    watch = watch_of([Outcome("refused", "no"), Outcome("timeout", "no")], clock)
+    watch.source.turn()
+    watch.source.turn()
+    found = look(watch)
+    assert found['nightshift_service_up{service="shop",check="port"}'] == 0
+    assert found['nightshift_service_check_failures_total{service="shop",check="port",reason="timeout"}'] == 1
+
+
+def test_show_unforeseen_reason_is_an_error(clock, look):
+    """Only the fixed reasons of a kind of check become labels."""
+    watch = watch_of([Outcome("status", "?")], clock)
+    watch.source.turn()
+    assert look(watch)['nightshift_service_check_failures_total{service="shop",check="port",reason="error"}'] == 1
+
+
+def test_show_nothing_before_the_first_outcome(clock, look):
+    """What is not known yet is neither up nor down."""
+    assert 'nightshift_service_up{service="shop",check="port"}' not in look(watch_of([], clock))
+
+
+@pytest.mark.parametrize("earlier", [[], [Outcome()]])
+def test_show_check_that_waits_for_too_long_is_down(clock, look, earlier):
+    """A check that hangs does not go on showing its last good outcome."""
+    entered, let_go = threading.Event(), threading.Event()
+    answers = iter(earlier)
+
+    def check():
+        for outcome in answers:
+            return outcome
+        entered.set()
+        let_go.wait()
+        return Outcome()
+
+    watch = Watch(("shop", "port"), check, Target(port="h:1", timeout_seconds=2.0), clock, clock)
+    for _ in earlier:
+        watch.source.turn()
+    threading.Thread(target=watch.source.turn, daemon=True).start()
+    entered.wait(10)
+    clock.now += 6
+    assert look(watch)['nightshift_service_up{service="shop",check="port"}'] == 0
+    let_go.set()
+
+
+def test_take_logs_changes_only(clock, caplog):
+    """Going down and coming up are told once each."""
+    caplog.set_level(logging.INFO)
+    watch = watch_of([Outcome("refused", "closed"), Outcome("refused", "closed"), Outcome()], clock)
+    for _ in range(3):
+        watch.source.turn()
+    assert [record.message for record in caplog.records] == ["service is down: closed", "service is up again"]
+
+
+def test_collect_makes_every_check_given(proc_root, site, shown, tmp_path):
+    """A service with four checks has four series, and one count of processes: that of its rule."""
+    site.answers["/"] = (200, b"")
+    target = msgspec.convert(
+        {
+            "process": {"cmdline": "^/"},
+            "pid_file": str(tmp_path / "none"),
+            "http": {"url": site.url},
+            "port": site.url[7:],
+        },
+        Target,
+    )
+    collector = Services(Config(services={"shop": target}, proc_root=proc_root))
+    found = shown(collector.collect())
+    ups = [
+        found[f'nightshift_service_up{{service="shop",check="{kind}"}}']
+        for kind in ("process", "pid_file", "port", "http")
+    ]
+    assert ups == [1, 0, 1, 1]
+    assert found['nightshift_service_processes{service="shop"}'] == 2
+    collector.close()
+
+
+def test_collect_pid_file_alone_counts_its_process(proc_root, shown, tmp_path):
+    """Without a rule the pid file's process is the one that is counted."""
+    (tmp_path / "pid").write_text("101")
+    collector = Services(Config(services={"w": Target(pid_file=str(tmp_path / "pid"))}, proc_root=proc_root))
+    assert shown(collector.collect())['nightshift_service_processes{service="w"}'] == 1
+    collector.close()
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({}, "give at least one of process, pid_file, port, http"),
+        ({"port": "x"}, "is no port"),
+        ({"port": "h:1", "interval_seconds": 0}, "interval_seconds is 0"),
+    ],
+)
+def test_target_refuses_what_checks_nothing(document, message):
+    """A service without a check, or with one that cannot work, is an error of the configuration."""
+    with pytest.raises(msgspec.ValidationError, match=message):
+        msgspec.convert(document, Target)
+
+
+def test_process_rule_is_part_of_a_target():
+    """The nested rule is read with its own checks."""
+    assert msgspec.convert({"process": {"name": "x"}}, Target).process == ProcessRule(name="x")

@@ -1,0 +1,121 @@
+import gzip
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter import config
+from exporter.app import Exporter
+from exporter.web import Application, scrape_seconds
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A configuration of no collectors."""
+    file = tmp_path / "exporter.yml"
+    file.write_text("collectors: {resources: {enabled: false}}")
+    return file
+
+
+@pytest.fixture
+def ask(path):
+    """Asks the application and gives status, headers and body."""
+    exporter = Exporter(path, config.known_collectors())
+    application = Application(exporter)
+
+    def request(target, method="GET", **headers):
+        answer = []
+        environ = {"REQUEST_METHOD": method, "PATH_INFO": target, "wsgi.input": io.BytesIO()}
+        environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
+        body = b"".join(application(environ, lambda status, headers: answer.append((status, dict(headers)))))
+        return *answer[0], body
+
+    request.exporter = exporter
+    yield request
+    exporter.close()
+
+
+def test_metrics_are_text_by_default(ask):
+    """Without an Accept header the answer is text 0.0.4 of the stated length."""
+    status, headers, body = ask("/metrics")
+    assert status == "200 OK"
+    assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert headers["Content-Length"] == str(len(body))
+    assert b"nightshift_build_info" in body
+
+
+def test_metrics_negotiates_openmetrics_and_gzip(ask):
+    """Prometheus gets what it prefers."""
+    _, headers, body = ask("/metrics", accept="application/openmetrics-text;version=1.0.0", accept_encoding="gzip")
+    assert headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(body).endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize("target", ["/", "/metrics", "/-/healthy", "/-/ready"])
+def test_head_has_headers_and_no_body(ask, target):
+    """HEAD is answered as GET without the body."""
+    status, headers, body = ask(target, "HEAD")
+    assert (status, body) == ("200 OK", b"")
+    assert int(headers["Content-Length"]) > 0
+
+
+def test_unknown_path_is_404(ask):
+    """An unknown path says where the metrics are."""
+    status, _, body = ask("/metric")
+    assert status == "404 Not Found"
+    assert b"/metrics" in body
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "allow"), [("/-/reload", "GET", "POST, PUT"), ("/metrics", "POST", "GET, HEAD")]
+)
+def test_wrong_method_is_405(ask, target, method, allow):
+    """A path tells which methods it takes."""
+    status, headers, _ = ask(target, method)
+    assert (status, headers["Allow"]) == ("405 Method Not Allowed", allow)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_reload_loads_the_file_again(ask, path, method):
+    """A reload is confirmed, and a bad file is told with its place."""
+    assert ask("/-/reload", method)[0] == "200 OK"
+    path.write_text("collectors: {resource: {}}")
+    status, _, body = ask("/-/reload", method)
+    assert status == "500 Internal Server Error"
+    assert b'did you mean "resources"' in body
+
+
+def test_landing_page_names_version_and_links(ask):
+    """People who come by see what this is and where to go, by relative links."""
+    _, headers, body = ask("/")
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert b'<a href="metrics">' in body
+    assert b"Collectors: none" in body
+
+
+def test_failing_request_is_a_500_and_logged(ask, caplog):
+    """A fault costs one request, and its text stays in the log."""
+    ask.exporter.exposition = lambda *_: 1 / 0
+    status, _, body = ask("/metrics")
+    assert status == "500 Internal Server Error"
+    assert b"ZeroDivisionError" not in body
+    assert "request failed: ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("", 9.5), ("10", 9.5), ("5.5", 5.0), ("0.2", 0.1), ("0", 9.5), ("-3", 9.5), ("nan", 9.5), ("inf", 9.5),
+     ("1e9", 120.0), ("ten", 9.5), ("1" * 5000, 9.5)],
+)  # fmt: skip
+def test_scrape_seconds_reads_the_header(header, seconds):
+    """Half a second before Prometheus gives up; a useless header is as good as none."""
+    assert scrape_seconds(header) == seconds
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text())
+def test_scrape_seconds_is_always_usable(header):
+    """Whatever is sent, a scrape has between 0.1 and 120 s."""
+    assert 0.1 <= scrape_seconds(header) <= 120
