@@ -12,6 +12,7 @@ UNITS = {
     "state",
     "count",
     "requests per second",
+    "failures per second",
     "notifications per second",
 }
 by_name = pytest.mark.parametrize("rule", alerts(), ids=str)
