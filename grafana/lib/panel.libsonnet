@@ -33,9 +33,10 @@ local panel(type, title, why, empty, targets, unit) = {
 };
 
 // What is not known is no figure: it gets the empty text, in the colour of UNKNOWN, where a limit would call it good.
+// The blanks do not break, because the size of the letters is reckoned for one line.
 local unknown(base) = {
   type: 'special',
-  options: { match: 'null', result: { index: 9, text: base.fieldConfig.defaults.noValue, color: theme.unknown } },
+  options: { match: 'null', result: { index: 9, text: std.strReplace(base.fieldConfig.defaults.noValue, ' ', ' '), color: theme.unknown } },
 };
 
 local stat(base, background, mode) = base {
