@@ -151,20 +151,26 @@ class Database:
             if self._closed:
                 return
             self._closed = True
-            connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-            if connection is not None:
-                connection.close()
-                self._local.connection = None
+            self._local.own = None
             os.close(self._lock)
 
     def _connection(self) -> sqlite3.Connection:
         if self._closed:
             raise StoreUnavailable(f"store {self.path}: is closed")
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = _connect(self.path)
-            self._local.connection = connection
-        return connection
+        own: _Own | None = getattr(self._local, "own", None)
+        if own is None:
+            own = self._local.own = _Own(_connect(self.path))
+        return own.connection
+
+
+class _Own:
+    """A thread's connection, closed when the thread ends: by itself it would wait for the garbage collector."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
 
 
 @contextmanager
@@ -179,7 +185,8 @@ def _rolled_back(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+    # Used by its own thread alone, but closed by whoever sees that thread end.
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         _prepare(connection)
     except BaseException:

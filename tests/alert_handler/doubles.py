@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -277,3 +278,26 @@ def stored_incident(database: Database, labels: Labels | None = None, at: float 
     }
     with database.write() as tx:
         return tx.add("incident_add", row)
+
+
+def fill_up(database: Database) -> None:
+    """No room for another page on this thread's connection: SQLITE_FULL, as on a full disk."""
+    with database.write():
+        pages = database._connection().execute("PRAGMA page_count").fetchone()[0]
+    database._connection().execute(f"PRAGMA max_page_count = {pages}")
+
+
+def make_room(database: Database) -> None:
+    """The disk has room again, for this thread's connection."""
+    database._connection().execute("PRAGMA max_page_count = 1000000")
+
+
+def wire_alert(starts_at: float = NOW, status: str = "firing", **labels: str) -> dict[str, object]:
+    """One alert as Alertmanager writes it."""
+    shown = datetime.fromtimestamp(starts_at, UTC).isoformat().replace("+00:00", "Z")
+    return {"status": status, "labels": labels or LABELS, "startsAt": shown, "annotations": {}}
+
+
+def wire_body(*alerts: object) -> bytes:
+    """A webhook body of Alertmanager with *alerts*."""
+    return msgspec.json.encode({"version": "4", "alerts": alerts})
