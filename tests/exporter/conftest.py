@@ -3,36 +3,15 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from exporter.families import Family
+from tests.exporter.doubles import Clock, Samples, Shown, Site, Statvfs, Until, serving
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-
-
-@dataclass
-class Clock:
-    """A clock that stands still until a test moves it."""
-
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Site:
-    """A web server on loopback: *answers* maps a path to status and body, other paths are 404."""
-
-    url: str = ""
-    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -48,7 +27,7 @@ def proc_root() -> str:
 
 
 @pytest.fixture
-def statvfs() -> Callable[[str], os.statvfs_result]:
+def statvfs() -> Statvfs:
     """The space of the fixture host's mounts: 1000 blocks of 4 KiB, 250 available, 100 inodes, 90 free."""
     return lambda _path: os.statvfs_result((4096, 4096, 1000, 300, 250, 100, 90, 90, 0, 255))
 
@@ -56,35 +35,12 @@ def statvfs() -> Callable[[str], os.statvfs_result]:
 @pytest.fixture
 def site() -> Iterator[Site]:
     """A running web server that answers as the test tells it."""
-    place = Site()
-
-    class Answer(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            place.asked.append(self.path)
-            status, body = place.answers.get(self.path, (404, b""))
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **place.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        server.daemon_threads = True
-        place.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    with serving(Site()) as place:
         yield place
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
-def until() -> Callable[[Callable[[], object]], None]:
+def until() -> Until:
     """Waits for a condition, at most 10 s."""
 
     def wait(condition: Callable[[], object]) -> None:
@@ -98,15 +54,10 @@ def until() -> Callable[[Callable[[], object]], None]:
 
 
 @pytest.fixture
-def shown() -> Callable[[object], dict[str, float]]:
+def shown() -> Shown:
     """Every sample of some families by its text, without the blank at its end."""
 
-    def collect(families: object) -> dict[str, float]:
-        assert families is not None
-        found: dict[str, float] = {}
-        for family in families:  # type: ignore[attr-defined]
-            assert isinstance(family, Family)
-            found |= {text.rstrip(): value for text, value in family.samples.items()}
-        return found
+    def collect(families: Iterable[Family]) -> Samples:
+        return {text.rstrip(): value for family in families for text, value in family.samples.items()}
 
     return collect

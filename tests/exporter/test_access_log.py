@@ -23,7 +23,7 @@ HEAD = b'10.0.0.1 - - [21/Nov/2026:02:29:00 +0000] "'
         (b'GET /\xff\x00 HTTP/1.1" 404 5 "\xfe" "\x80"', (b"GET", b"/\xff\x00", b"404", b"5", b"")),
     ],
 )
-def test_line_reads_combined_format(tail, groups):
+def test_line_reads_combined_format(tail: bytes, groups: tuple[bytes, ...]) -> None:
     """Combined format is read with and without a request time; a time that is none is left out."""
     assert LINE.findall(HEAD + tail + b"\n") == [groups]
 
@@ -40,7 +40,7 @@ def test_line_reads_combined_format(tail, groups):
         HEAD + b'GET /a HTTP/1.1" 200',
     ],
 )
-def test_line_leaves_other_lines_unread(line):
+def test_line_leaves_other_lines_unread(line: bytes) -> None:
     """What is not the format matches nothing, and the line after it is read."""
     good = HEAD + b'GET /good HTTP/1.1" 200 5'
     assert [found[1] for found in LINE.findall(line + b"\n" + good + b"\n")] == [b"/good"]
@@ -48,14 +48,14 @@ def test_line_leaves_other_lines_unread(line):
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.binary(max_size=60).map(lambda tail: HEAD + tail.replace(b"\n", b"")), max_size=6))
-def test_line_matches_at_most_once_a_line(lines):
+def test_line_matches_at_most_once_a_line(lines: list[bytes]) -> None:
     """However a line is made, it counts once at most."""
     chunk = b"".join(line + b"\n" for line in lines)
     assert len(LINE.findall(chunk)) <= len(lines)
 
 
 @pytest.mark.parametrize("filling", [b'"', b"] ", b'] "', b'] "GET /', b"\\", b"9", b" "])
-def test_line_never_goes_back(filling):
+def test_line_never_goes_back(filling: bytes) -> None:
     """A megabyte made to confuse the expression is passed over (with backtracking this would run for hours)."""
     assert LINE.findall(HEAD + filling * (2**20 // len(filling)) + b"\n") == []
 
@@ -79,12 +79,12 @@ def test_line_never_goes_back(filling):
         (b"http://elsewhere/", "other"),
     ],
 )
-def test_route_of_names_the_kind_of_page(path, route):
+def test_route_of_names_the_kind_of_page(path: bytes, route: str) -> None:
     """Numbers, UUIDs and hashes are {id}; deep and long paths are cut; no path is other."""
     assert route_of(without_identifiers(path)) == route
 
 
 @pytest.mark.parametrize(("method", "label"), [(b"GET", "GET"), (b"get", "OTHER"), (b"BREW", "OTHER")])
-def test_method_of_is_from_a_fixed_set(method, label):
+def test_method_of_is_from_a_fixed_set(method: bytes, label: str) -> None:
     """A made-up method makes no new series."""
     assert method_of(method) == label

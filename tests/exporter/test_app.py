@@ -1,13 +1,17 @@
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from exporter import config
 from exporter.app import Exporter
 from exporter.errors import ConfigError
 from exporter.exposition import TEXT
+from exporter.families import Family
 
 
 @pytest.fixture
-def path(tmp_path, proc_root):
+def path(tmp_path: Path, proc_root: str) -> Path:
     """A configuration with the fixture host's resources."""
     file = tmp_path / "exporter.yml"
     file.write_text(f"collectors: {{resources: {{proc_root: {proc_root}, exclude_mountpoints: ''}}}}\n")
@@ -15,14 +19,14 @@ def path(tmp_path, proc_root):
 
 
 @pytest.fixture
-def exporter(path):
+def exporter(path: Path) -> Iterator[Exporter]:
     """A running exporter."""
     it = Exporter(path, config.known_collectors())
     yield it
     it.close()
 
 
-def test_exposition_holds_collectors_meta_and_self(exporter):
+def test_exposition_holds_collectors_meta_and_self(exporter: Exporter) -> None:
     """A scrape shows what collectors, registry and the exporter itself have to say."""
     text = exporter.exposition(9, TEXT).decode()
     for name in (
@@ -33,14 +37,14 @@ def test_exposition_holds_collectors_meta_and_self(exporter):
         assert f"\n{name}" in text
 
 
-def test_start_with_a_bad_configuration_raises(path):
+def test_start_with_a_bad_configuration_raises(path: Path) -> None:
     """A daemon does not start on a configuration that it cannot use."""
     path.write_text("collectors: {x: {}}")
     with pytest.raises(ConfigError):
         Exporter(path, config.known_collectors())
 
 
-def test_reload_bad_keeps_the_old(exporter, path, caplog):
+def test_reload_bad_keeps_the_old(exporter: Exporter, path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A mistake in the file changes nothing but the gauge, and is told."""
     path.write_text("collectors: {resourcs: {}}")
     assert 'did you mean "resources"' in exporter.reload()
@@ -49,7 +53,7 @@ def test_reload_bad_keeps_the_old(exporter, path, caplog):
     assert "the old configuration stays" in caplog.text
 
 
-def test_reload_starts_and_ends_collectors(exporter, path, tmp_path):
+def test_reload_starts_and_ends_collectors(exporter: Exporter, path: Path, tmp_path: Path) -> None:
     """A new section starts its collector, a missing one ends it."""
     path.write_text(
         f"collectors: {{traffic: {{services: {{a: {{path: {tmp_path}/log}}}}}}, resources: {{enabled: false}}}}"
@@ -61,7 +65,7 @@ def test_reload_starts_and_ends_collectors(exporter, path, tmp_path):
     assert "nightshift_cpus" not in text
 
 
-def test_reload_keeps_a_collector_whose_section_is_the_same(exporter, path, tmp_path):
+def test_reload_keeps_a_collector_whose_section_is_the_same(exporter: Exporter, path: Path, tmp_path: Path) -> None:
     """A log that is followed is followed on, and its counts go on, when another section changes."""
     log = tmp_path / "log"
     log.write_text("nonsense\n")
@@ -78,7 +82,7 @@ def test_reload_keeps_a_collector_whose_section_is_the_same(exporter, path, tmp_
     assert 'nightshift_traffic_lines_total{service="a"} 1' in exporter.exposition(9, TEXT).decode()
 
 
-def test_reload_that_cannot_build_closes_what_it_built(path):
+def test_reload_that_cannot_build_closes_what_it_built() -> None:
     """A collector that refuses to start takes back the ones built beside it."""
     closed = []
 
@@ -87,17 +91,17 @@ def test_reload_that_cannot_build_closes_what_it_built(path):
         metrics = ()
         runs_unconfigured = True
 
-        def __init__(self, _):
+        def __init__(self, _: object) -> None:
             pass
 
-        def collect(self):
+        def collect(self) -> list[Family]:
             return []
 
-        def close(self):
+        def close(self) -> None:
             closed.append(self)
 
     class Bad(Good):
-        def __init__(self, _):
+        def __init__(self, _: object) -> None:
             raise ConfigError("no")
 
     with pytest.raises(ConfigError, match="no"):

@@ -3,14 +3,17 @@
 import inspect
 import re
 import threading
+from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from exporter import catalogue, config
-from exporter.collector import CollectorConfig, build
+from exporter.catalogue import Entry
+from exporter.collector import Collector, CollectorConfig, build
 from exporter.config import known_collectors
 from exporter.exposition import OPENMETRICS, render
+from tests.exporter.doubles import Until
 
 KNOWN = known_collectors()
 EXAMPLES = config.load(config.Path(config.__file__).parent / "exporter.yml", KNOWN).collectors
@@ -18,7 +21,7 @@ ENTRIES = catalogue.entries(KNOWN)
 
 
 @pytest.fixture(params=sorted(KNOWN))
-def running(request):
+def running(request: pytest.FixtureRequest) -> Iterator[Collector]:
     """Each collector with its section of the example configuration, none of whose targets is there."""
     it = build(KNOWN[request.param], EXAMPLES[request.param])
     yield it
@@ -26,7 +29,7 @@ def running(request):
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.metric.name)
-def test_metric_follows_the_naming_rules(entry):
+def test_metric_follows_the_naming_rules(entry: Entry) -> None:
     """Prefix, snake case, base units, _total for counters only, a help sentence, no reserved label."""
     metric = entry.metric
     assert re.fullmatch(r"(nightshift|process)_[a-z0-9_]+", metric.name)
@@ -37,7 +40,7 @@ def test_metric_follows_the_naming_rules(entry):
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN))
-def test_collector_lives_in_a_file_of_its_name(name):
+def test_collector_lives_in_a_file_of_its_name(name: str) -> None:
     """A collector is found where its name says, with its configuration beside it."""
     cls = KNOWN[name]
     assert cls.__module__ == f"exporter.collectors.{name}"
@@ -47,12 +50,12 @@ def test_collector_lives_in_a_file_of_its_name(name):
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN))
-def test_collector_configuration_has_defaults(name):
+def test_collector_configuration_has_defaults(name: str) -> None:
     """An empty section is valid, unless the collector has nothing to measure without targets."""
     assert msgspec.convert({}, KNOWN[name].config).enabled
 
 
-def test_collector_yields_declared_metrics_only(running):
+def test_collector_yields_declared_metrics_only(running: Collector) -> None:
     """What is shown was declared, so `describe` and the rules know it."""
     declared = {id(metric) for metric in type(running).metrics}
     families = list(running.collect())
@@ -60,12 +63,12 @@ def test_collector_yields_declared_metrics_only(running):
     assert {id(family.metric) for family in families} <= declared
 
 
-def test_collector_without_its_sources_still_renders(running):
+def test_collector_without_its_sources_still_renders(running: Collector) -> None:
     """With every target gone the exposition is whole."""
     assert render(running.collect(), OPENMETRICS).endswith(b"# EOF\n")
 
 
-def test_collector_closes_twice_and_leaves_no_thread(running, until):
+def test_collector_closes_twice_and_leaves_no_thread(running: Collector, until: Until) -> None:
     """Closing gives everything back, and a second time changes nothing."""
     list(running.collect())
     running.close()

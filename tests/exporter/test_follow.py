@@ -1,5 +1,7 @@
 import os
 import tracemalloc
+from pathlib import Path
+from typing import Never
 
 import pytest
 from hypothesis import given, settings
@@ -7,26 +9,32 @@ from hypothesis import strategies as st
 
 from exporter.sources import follow
 from exporter.sources.follow import Follower
+from tests.exporter.doubles import Clock
 
 
 @pytest.fixture
-def log(tmp_path):
+def log(tmp_path: Path) -> Path:
     """The path of a log that does not exist yet."""
     return tmp_path / "access.log"
 
 
-def append(path, data):
+def open_descriptors() -> int:
+    """How many descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def append(path: Path, data: bytes) -> None:
     """Write *data* at the end of *path*."""
     with path.open("ab") as file:
         file.write(data)
 
 
-def read(follower):
+def read(follower: Follower) -> bytes:
     """Everything new, as one piece."""
     return b"".join(follower.read())
 
 
-def test_read_begins_at_the_end(log):
+def test_read_begins_at_the_end(log: Path) -> None:
     """What was in the log before is not counted, what comes after is."""
     append(log, b"old\n")
     follower = Follower(log, from_beginning=False)
@@ -36,7 +44,7 @@ def test_read_begins_at_the_end(log):
     follower.close()
 
 
-def test_read_begins_at_the_end_of_the_last_whole_line(log):
+def test_read_begins_at_the_end_of_the_last_whole_line(log: Path) -> None:
     """A line half written at the start is read whole later."""
     append(log, b"old\nne")
     follower = Follower(log, from_beginning=False)
@@ -46,13 +54,13 @@ def test_read_begins_at_the_end_of_the_last_whole_line(log):
     follower.close()
 
 
-def test_read_from_the_beginning_when_asked(log):
+def test_read_from_the_beginning_when_asked(log: Path) -> None:
     """All of the log is read, if it is wanted."""
     append(log, b"old\n")
     assert read(Follower(log, from_beginning=True)) == b"old\n"
 
 
-def test_read_log_that_comes_later_is_read_whole(log):
+def test_read_log_that_comes_later_is_read_whole(log: Path) -> None:
     """A log that was not there at first has been written under our eyes."""
     follower = Follower(log, from_beginning=False)
     assert read(follower) == b""
@@ -62,7 +70,7 @@ def test_read_log_that_comes_later_is_read_whole(log):
     assert follower.readable
 
 
-def test_read_puts_pieces_of_a_line_together(log):
+def test_read_puts_pieces_of_a_line_together(log: Path) -> None:
     """A line is given when its end has come."""
     follower = Follower(log, from_beginning=True)
     append(log, b"one\ntw")
@@ -71,7 +79,7 @@ def test_read_puts_pieces_of_a_line_together(log):
     assert read(follower) == b"two\n"
 
 
-def test_read_reads_the_renamed_file_on(log, tmp_path):
+def test_read_reads_the_renamed_file_on(log: Path, tmp_path: Path) -> None:
     """What a writer still puts into the old file after a rename is not lost."""
     follower = Follower(log, from_beginning=True)
     append(log, b"1\n")
@@ -85,7 +93,7 @@ def test_read_reads_the_renamed_file_on(log, tmp_path):
     follower.close()
 
 
-def test_read_gives_a_renamed_file_up_in_the_end(log, tmp_path, clock):
+def test_read_gives_a_renamed_file_up_in_the_end(log: Path, tmp_path: Path, clock: Clock) -> None:
     """After a minute the old file is closed; its last line counts even without an end."""
     follower = Follower(log, from_beginning=True, monotonic=clock)
     append(log, b"1\n2")
@@ -99,20 +107,20 @@ def test_read_gives_a_renamed_file_up_in_the_end(log, tmp_path, clock):
     assert read(follower) == b""
 
 
-def test_read_keeps_few_renamed_files(log, tmp_path):
+def test_read_keeps_few_renamed_files(log: Path, tmp_path: Path) -> None:
     """Rotation in a hurry does not use up the descriptors."""
     follower = Follower(log, from_beginning=True)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     for number in range(20):
         append(log, b"x\n")
         assert read(follower) == b"x\n"
         log.rename(tmp_path / f"access.log.{number}")
-    assert len(os.listdir("/proc/self/fd")) - before <= follow.MAX_DRAINING + 2
+    assert open_descriptors() - before <= follow.MAX_DRAINING + 2
     follower.close()
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert open_descriptors() <= before
 
 
-def test_read_starts_over_after_truncation(log):
+def test_read_starts_over_after_truncation(log: Path) -> None:
     """A log emptied in place is read from its new beginning."""
     follower = Follower(log, from_beginning=True)
     append(log, b"before before\npart")
@@ -121,7 +129,7 @@ def test_read_starts_over_after_truncation(log):
     assert read(follower) == b"after\n"
 
 
-def test_read_notices_truncation_that_was_filled_up(log):
+def test_read_notices_truncation_that_was_filled_up(log: Path) -> None:
     """A log emptied and filled past the old position between two looks is read from its beginning."""
     follower = Follower(log, from_beginning=True)
     append(log, b"before\n")
@@ -130,7 +138,7 @@ def test_read_notices_truncation_that_was_filled_up(log):
     assert read(follower) == b"after 1\nafter 2\n"
 
 
-def test_read_missing_log_is_not_readable(log):
+def test_read_missing_log_is_not_readable(log: Path) -> None:
     """A log that was removed is told, and nothing is raised."""
     follower = Follower(log, from_beginning=True)
     append(log, b"1\n")
@@ -140,21 +148,21 @@ def test_read_missing_log_is_not_readable(log):
     assert not follower.readable
 
 
-def test_read_what_is_no_file_is_not_readable(log):
+def test_read_what_is_no_file_is_not_readable(log: Path) -> None:
     """A folder or pipe in the log's place is told, keeps no descriptor and is tried again."""
     os.mkfifo(log)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     follower = Follower(log, from_beginning=True)
     assert read(follower) == b""
     assert not follower.readable
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
-def test_read_log_that_cannot_be_opened(log, monkeypatch):
+def test_read_log_that_cannot_be_opened(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the right to read there is nothing to count, and the gauge says so."""
     append(log, b"1\n")
 
-    def forbid(*_):
+    def forbid(*_: object) -> Never:
         raise PermissionError
 
     monkeypatch.setattr(os, "open", forbid)
@@ -163,7 +171,7 @@ def test_read_log_that_cannot_be_opened(log, monkeypatch):
     assert not follower.readable
 
 
-def test_read_line_without_end_is_cut(log):
+def test_read_line_without_end_is_cut(log: Path) -> None:
     """Lines of megabytes are cut at 64 KiB, their memory stays bounded, and each counts once."""
     follower = Follower(log, from_beginning=True)
     append(log, b"x" * 4_000_000 + b"\n" + b"y" * 3_000_000)
@@ -183,7 +191,9 @@ STEPS = st.lists(st.tuples(st.sampled_from(["write", "read", "rename", "truncate
 
 @settings(deadline=None, max_examples=60)
 @given(STEPS)
-def test_read_counts_every_line_once(tmp_path_factory, steps):
+def test_read_counts_every_line_once(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, list[int]]]
+) -> None:
     """Through any order of partial writes, renames and truncations, lines counted are lines written."""
     log = tmp_path_factory.mktemp("log") / "access.log"
     log.touch()

@@ -22,13 +22,13 @@ from exporter.sources.health_report import Readings, parse_resources, parse_stat
         {"data": {"memory": {"percent": 75}, "storage": {"percent": 84}}},
     ],
 )
-def test_parse_resources_reads_the_common_shapes(document):
+def test_parse_resources_reads_the_common_shapes(document: dict[str, object]) -> None:
     """The ways in which services write their readings mean the same."""
     readings = parse_resources(json.dumps(document).encode(), "url")
     assert readings == Readings(0.75, pytest.approx(0.84))
 
 
-def test_parse_resources_reads_the_processor_where_it_is_told():
+def test_parse_resources_reads_the_processor_where_it_is_told() -> None:
     """Memory and disk are needed, the processor is welcome."""
     body = b'{"memory_percent": 1, "disk_percent": 2, "cpu": {"percent": 30}}'
     assert parse_resources(body, "url").cpu == 0.3
@@ -55,7 +55,7 @@ def test_parse_resources_reads_the_processor_where_it_is_told():
         (b'{"memory_percent": 1' + b"0" * 400 + b', "disk_percent": 5}', "outside|no JSON"),
     ],
 )
-def test_parse_resources_refuses_what_cannot_be_true(body, message):
+def test_parse_resources_refuses_what_cannot_be_true(body: bytes, message: str) -> None:
     """An answer without readings, or with impossible ones, is an error that says where."""
     with pytest.raises(SourceMalformed, match=message):
         parse_resources(body, "http://shop/health/resources")
@@ -72,12 +72,12 @@ def test_parse_resources_refuses_what_cannot_be_true(body, message):
         ({"status": "purple"}, "unknown"),
     ],
 )
-def test_parse_status_maps_words(document, status):
+def test_parse_status_maps_words(document: dict[str, object], status: str) -> None:
     """Every service's word becomes one of five."""
     assert parse_status(json.dumps(document).encode(), "url") == status
 
 
-def test_parse_status_without_a_word_is_an_error():
+def test_parse_status_without_a_word_is_an_error() -> None:
     """An answer that tells no status is malformed, and the message says what to give."""
     with pytest.raises(SourceMalformed, match="has no status: give one of status"):
         parse_status(b'{"status": 7}', "url")
@@ -94,7 +94,7 @@ JSON = st.recursive(
 
 @settings(deadline=None, max_examples=200)
 @given(JSON)
-def test_parse_resources_gives_ratios_or_an_error(document):
+def test_parse_resources_gives_ratios_or_an_error(document: dict[str, object]) -> None:
     """Whatever JSON comes, readings are within 0 to 1 or the answer is refused."""
     try:
         readings = parse_resources(json.dumps(document).encode(), "url")

@@ -1,22 +1,27 @@
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from exporter import __main__ as command_line
+from tests.exporter.doubles import Until
+
+#: Runs a verb: exit code, output, error output.
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs a verb in an empty folder; its exit code, output and error output."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments):
+    def call(*arguments: str) -> tuple[int, str, str]:
         code = command_line.main(list(arguments))
         captured = capsys.readouterr()
         return code, captured.out, captured.err
@@ -24,30 +29,30 @@ def run(capsys, monkeypatch, tmp_path):
     return call
 
 
-def test_once_prints_the_exposition(run):
+def test_once_prints_the_exposition(run: Run) -> None:
     """One scrape of this machine on standard output, nothing else."""
     code, out, err = run("once")
     assert (code, err) == (0, "")
     assert "\nnightshift_memory_used_ratio 0." in out
 
 
-def test_once_output_replaces_the_file(run, tmp_path):
+def test_once_output_replaces_the_file(run: Run, tmp_path: Path) -> None:
     """A file is written whole or not at all, readable for the collector of text files."""
     path = tmp_path / "nightshift.prom"
     path.write_text("old")
     assert run("once", "--output", str(path))[0] == 0
     assert "nightshift_cpus" in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o644
-    assert os.listdir(tmp_path) == ["nightshift.prom"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_once_output_that_cannot_be_written(run, tmp_path):
+def test_once_output_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     """A folder that is not there is one line on standard error."""
     code, out, err = run("once", "--output", str(tmp_path / "none" / "x"))
     assert (code, out, err.count("\n")) == (2, "", 1)
 
 
-def test_describe_lists_every_metric(run):
+def test_describe_lists_every_metric(run: Run) -> None:
     """The table has a heading, the JSON is a list; no collector runs for it."""
     assert run("describe")[1].startswith("METRIC ")
     names = {row["name"] for row in json.loads(run("describe", "--format", "json")[1])}
@@ -55,27 +60,27 @@ def test_describe_lists_every_metric(run):
 
 
 @pytest.mark.parametrize("arguments", [("check-config",), ("--config.check",)])
-def test_check_config_names_what_runs(run, arguments):
+def test_check_config_names_what_runs(run: Run, arguments: str) -> None:
     """A valid configuration is told with its collectors, by verb and by flag."""
     assert run(*arguments)[:2] == (0, "built-in defaults: valid; collectors: resources\n")
 
 
 @pytest.mark.parametrize("verb", ["serve", "once", "check-config"])
-def test_bad_configuration_is_one_line_and_2(run, tmp_path, verb):
+def test_bad_configuration_is_one_line_and_2(run: Run, tmp_path: Path, verb: str) -> None:
     """A mistake is one line that names the place, whatever the verb."""
     (tmp_path / "exporter.yml").write_text("collectors: {trafic: {}}")
     expected = 'nightshift-exporter: config: exporter.yml: collectors: unknown key "trafic" (did you mean "traffic"?)\n'
     assert run(verb) == (2, "", expected)
 
 
-def test_bad_address_is_one_line_and_2(run):
+def test_bad_address_is_one_line_and_2(run: Run) -> None:
     """An address that is none is told as such."""
     code, _, err = run("serve", "--web.listen-address", "nowhere")
     assert (code, err.count("\n")) == (2, 1)
     assert "cannot listen on 'nowhere'" in err
 
 
-def test_serve_answers_reloads_and_drains(tmp_path, until):
+def test_serve_answers_reloads_and_drains(tmp_path: Path, until: Until) -> None:
     """The daemon answers, SIGHUP loads the file again, SIGTERM ends it with 0."""
     config = tmp_path / "exporter.yml"
     config.write_text("")

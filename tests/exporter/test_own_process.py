@@ -1,18 +1,21 @@
+from pathlib import Path
+
 import pytest
 from prometheus_client.process_collector import ProcessCollector
 
 from exporter.errors import SourceMalformed
 from exporter.exposition import from_client
 from exporter.sources.own_process import METRICS, OwnProcess
+from tests.exporter.doubles import Shown
 
 
-def test_metrics_are_those_of_prometheus_client():
+def test_metrics_are_those_of_prometheus_client() -> None:
     """Names, kinds and help are what every Python process shows."""
     theirs = {(m.name, m.type, m.documentation) for m in ProcessCollector(registry=None).collect()}
     assert {(m.base_name, m.kind, m.help) for m in METRICS} == theirs
 
 
-def test_collect_values_are_those_of_prometheus_client(shown):
+def test_collect_values_are_those_of_prometheus_client(shown: Shown) -> None:
     """Both read the same process; what moves between two looks may differ a little."""
     theirs = shown([from_client(metric, {}) for metric in ProcessCollector(registry=None).collect()])
     ours = shown(OwnProcess().collect())
@@ -20,12 +23,12 @@ def test_collect_values_are_those_of_prometheus_client(shown):
         assert ours[name] == pytest.approx(value, rel=0.2, abs=1.0)
 
 
-def test_collect_without_proc_is_empty(tmp_path):
+def test_collect_without_proc_is_empty(tmp_path: Path) -> None:
     """A machine without /proc leaves the families out."""
     assert OwnProcess(str(tmp_path)).collect() == []
 
 
-def test_collect_malformed_line_is_an_error(tmp_path):
+def test_collect_malformed_line_is_an_error(tmp_path: Path) -> None:
     """A line with too few fields is reported."""
     (tmp_path / "self").mkdir()
     (tmp_path / "self" / "stat").write_text("1 (x) S 1")

@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import pytest
 
 from exporter.errors import SourceUnavailable
 from exporter.sources.processes import ProcessTable
+from tests.exporter.doubles import Clock
 
 
-def test_processes_gives_the_living(proc_root):
+def test_processes_gives_the_living(proc_root: str) -> None:
     """Names with blanks and brackets are whole, zombies are not among the living."""
     found = {p.pid: (p.name, p.program, p.cmdline) for p in ProcessTable(proc_root).processes()}
     assert found == {
@@ -13,7 +16,7 @@ def test_processes_gives_the_living(proc_root):
     }
 
 
-def test_processes_scan_is_shared_for_a_second(tmp_path, clock):
+def test_processes_scan_is_shared_for_a_second(tmp_path: Path, clock: Clock) -> None:
     """Several checks at once cost one scan; a second later there is a new one."""
     table = ProcessTable(str(tmp_path), clock)
     assert table.processes() == []
@@ -25,19 +28,19 @@ def test_processes_scan_is_shared_for_a_second(tmp_path, clock):
     assert len(table.processes()) == 1
 
 
-def test_processes_ended_during_the_scan_is_left_out(tmp_path):
+def test_processes_ended_during_the_scan_is_left_out(tmp_path: Path) -> None:
     """A process whose files are gone is no failure."""
     (tmp_path / "7").mkdir()
     assert ProcessTable(str(tmp_path)).processes() == []
 
 
-def test_alive_tells_zombies_from_the_living(proc_root):
+def test_alive_tells_zombies_from_the_living(proc_root: str) -> None:
     """A zombie and a number nobody has are not alive."""
     table = ProcessTable(proc_root)
     assert [table.alive(pid) for pid in (101, 102, 4242)] == [True, False, False]
 
 
-def test_processes_without_proc_raises(tmp_path):
+def test_processes_without_proc_raises(tmp_path: Path) -> None:
     """A missing /proc is an error, not an empty machine."""
     with pytest.raises(SourceUnavailable, match="cannot be listed"):
         ProcessTable(str(tmp_path / "none")).processes()

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ LINE = '10.0.0.1 - - [21/Nov/2026:02:29:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "c
 
 
 @pytest.mark.acceptance
-def test_check_metrics_finds_nothing(tmp_path):
+def test_check_metrics_finds_nothing(tmp_path: Path) -> None:
     """Prometheus' own linter has nothing to say about any family that we show."""
     (tmp_path / "exporter.yml").write_text(CONFIG.replace("access.log", str(tmp_path / "access.log")))
     (tmp_path / "access.log").write_text(LINE)

@@ -1,11 +1,13 @@
 import logging
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from exporter.errors import SourceUnavailable
 from exporter.families import Family, Metric
 from exporter.registry import Registry, Runner
+from tests.exporter.doubles import Clock, Shown, Until
 
 A = Metric("a", "gauge", "A.")
 B = Metric("b", "gauge", "B.")
@@ -16,24 +18,27 @@ class Steady:
 
     closed = False
 
-    def __init__(self, metric=A):
+    def __init__(self, metric: Metric = A) -> None:
         self.metric = metric
 
-    def collect(self):
+    def collect(self) -> Iterator[Family]:
+        """Answer one scrape."""
         yield Family(self.metric, 1)
 
-    def close(self):
+    def close(self) -> None:
+        """Note that it was closed."""
         self.closed = True
 
 
 class Failing(Steady):
     """A collector that raises what it is given, after its first family."""
 
-    def __init__(self, error):
+    def __init__(self, error: Exception | None) -> None:
         super().__init__(B)
         self.error = error
 
-    def collect(self):
+    def collect(self) -> Iterator[Family]:
+        """Answer one scrape."""
         yield Family(B, 1)
         if self.error:
             raise self.error
@@ -42,12 +47,13 @@ class Failing(Steady):
 class Hanging(Steady):
     """A collector that hangs until it is let go."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(B)
         self.let_go = threading.Event()
         self.calls = 0
 
-    def collect(self):
+    def collect(self) -> Iterator[Family]:
+        """Answer one scrape."""
         self.calls += 1
         self.let_go.wait()
         yield Family(B, 1)
@@ -56,30 +62,32 @@ class Hanging(Steady):
 class Sidestepping(Hanging):
     """A collector that can leave out the part that hangs."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.left_out = False
 
-    def collect(self):
+    def collect(self) -> Iterator[Family]:
+        """Answer one scrape."""
         self.calls += 1
         if not self.left_out:
             self.let_go.wait()
         yield Family(B, 2)
 
-    def leave_out(self):
+    def leave_out(self) -> bool:
+        """Leave the part out from now on."""
         self.left_out = True
         return True
 
 
 @pytest.fixture
-def registry():
+def registry() -> Iterator[Registry]:
     """A registry that is closed after the test."""
     it = Registry()
     yield it
     it.close()
 
 
-def test_scrape_gives_families_and_meta_metrics(registry, shown):
+def test_scrape_gives_families_and_meta_metrics(registry: Registry, shown: Shown) -> None:
     """A collector's samples come with its success, duration and last success."""
     registry.replace(set(), {"a": Steady()})
     found = shown(registry.scrape(5))
@@ -89,7 +97,7 @@ def test_scrape_gives_families_and_meta_metrics(registry, shown):
 
 
 @pytest.mark.parametrize("error", [SourceUnavailable("gone"), ZeroDivisionError("oops")])
-def test_scrape_raising_collector_costs_only_itself(registry, shown, error):
+def test_scrape_raising_collector_costs_only_itself(registry: Registry, shown: Shown, error: Exception | None) -> None:
     """What a raising collector gave before is dropped, all others stay."""
     registry.replace(set(), {"bad": Failing(error), "good": Steady()})
     found = shown(registry.scrape(5))
@@ -98,7 +106,7 @@ def test_scrape_raising_collector_costs_only_itself(registry, shown, error):
     assert found['nightshift_collector_success{collector="bad"}'] == 0
 
 
-def test_scrape_hung_collector_costs_only_itself(registry, shown):
+def test_scrape_hung_collector_costs_only_itself(registry: Registry, shown: Shown) -> None:
     """A collector that hangs is reported at the deadline, the others' samples are there."""
     hanging = Hanging()
     registry.replace(set(), {"bad": hanging, "good": Steady()})
@@ -109,7 +117,7 @@ def test_scrape_hung_collector_costs_only_itself(registry, shown):
     hanging.let_go.set()
 
 
-def test_scrape_never_starts_a_hung_collector_again(registry):
+def test_scrape_never_starts_a_hung_collector_again(registry: Registry) -> None:
     """A thousand scrapes of a hung collector call it once and start no thread."""
     hanging = Hanging()
     registry.replace(set(), {"bad": hanging, "good": Steady()})
@@ -122,7 +130,7 @@ def test_scrape_never_starts_a_hung_collector_again(registry):
     hanging.let_go.set()
 
 
-def test_scrape_uses_a_collector_that_came_back(registry, shown, until):
+def test_scrape_uses_a_collector_that_came_back(registry: Registry, shown: Shown, until: Until) -> None:
     """Once a hung call has returned, the next scrape starts a new one."""
     hanging = Hanging()
     registry.replace(set(), {"bad": hanging})
@@ -131,7 +139,7 @@ def test_scrape_uses_a_collector_that_came_back(registry, shown, until):
     until(lambda: shown(registry.scrape(5))['nightshift_collector_success{collector="bad"}'] == 1)
 
 
-def test_scrape_goes_on_without_the_part_that_hangs(registry, shown):
+def test_scrape_goes_on_without_the_part_that_hangs(registry: Registry, shown: Shown) -> None:
     """A collector that can leave out what blocks it answers in the same scrape, from a fresh thread."""
     collector = Sidestepping()
     registry.replace(set(), {"bad": collector})
@@ -139,7 +147,7 @@ def test_scrape_goes_on_without_the_part_that_hangs(registry, shown):
     collector.let_go.set()
 
 
-def test_scrape_lost_thread_changes_nothing_when_it_returns(registry, shown, until):
+def test_scrape_lost_thread_changes_nothing_when_it_returns(registry: Registry, shown: Shown, until: Until) -> None:
     """The thread that was given up ends, and later scrapes are answered by the fresh one."""
     collector = Sidestepping()
     registry.replace(set(), {"bad": collector})
@@ -150,7 +158,7 @@ def test_scrape_lost_thread_changes_nothing_when_it_returns(registry, shown, unt
     assert shown(registry.scrape(9))["b"] == 2
 
 
-def test_scrape_parallel_scrapes_all_get_everything(registry, shown):
+def test_scrape_parallel_scrapes_all_get_everything(registry: Registry, shown: Shown) -> None:
     """Scrapes at the same time share the collectors' runs and miss nothing."""
     registry.replace(set(), {"a": Steady(), "b": Steady(B)})
     results = []
@@ -162,7 +170,7 @@ def test_scrape_parallel_scrapes_all_get_everything(registry, shown):
     assert all(found["a"] == 1 and found["b"] == 1 for found in results)
 
 
-def test_scrape_no_data_is_a_success(registry, shown):
+def test_scrape_no_data_is_a_success(registry: Registry, shown: Shown) -> None:
     """A collector with nothing to report has succeeded."""
     quiet = Steady()
     quiet.collect = list
@@ -170,7 +178,7 @@ def test_scrape_no_data_is_a_success(registry, shown):
     assert shown(registry.scrape(5))['nightshift_collector_success{collector="quiet"}'] == 1
 
 
-def test_last_success_is_kept_through_failures(clock):
+def test_last_success_is_kept_through_failures(clock: Clock) -> None:
     """After a failure the time of the last success is still told."""
     collector = Failing(None)
     runner = Runner("x", collector, wall=clock)
@@ -182,7 +190,7 @@ def test_last_success_is_kept_through_failures(clock):
     runner.close()
 
 
-def test_failures_are_logged_once_in_a_row(caplog, registry):
+def test_failures_are_logged_once_in_a_row(caplog: pytest.LogCaptureFixture, registry: Registry) -> None:
     """A collector that fails at every scrape does not fill the log, and its recovery is told."""
     caplog.set_level(logging.INFO)
     collector = Failing(ValueError("broken"))
@@ -195,7 +203,7 @@ def test_failures_are_logged_once_in_a_row(caplog, registry):
     assert messages == ["collector failed: ValueError: broken", "collector works again"]
 
 
-def test_replace_keeps_some_and_closes_the_rest(registry, shown, until):
+def test_replace_keeps_some_and_closes_the_rest(registry: Registry, shown: Shown, until: Until) -> None:
     """A reload keeps the collectors it may keep and closes those that are gone."""
     kept, gone = Steady(), Steady(B)
     registry.replace(set(), {"kept": kept, "gone": gone})

@@ -1,19 +1,21 @@
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from exporter.sampler import Sampler, Source
+from tests.exporter.doubles import Clock, Until
 
 
 @pytest.fixture
-def sampler():
+def sampler() -> Iterator[Sampler]:
     """A sampler that is closed after the test."""
     it = Sampler()
     yield it
     it.close()
 
 
-def test_turn_keeps_the_answer_and_when_it_came(clock):
+def test_turn_keeps_the_answer_and_when_it_came(clock: Clock) -> None:
     """The last good sample is kept with its time, and grows older."""
     source = Source("s", lambda: 7, lambda _: 30.0, clock)
     assert source.age() == float("inf")
@@ -22,14 +24,14 @@ def test_turn_keeps_the_answer_and_when_it_came(clock):
     assert (source.sample.value, source.sample.taken, source.age()) == (7, 1000.0, 12.0)
 
 
-def test_turn_interval_follows_the_answer():
+def test_turn_interval_follows_the_answer() -> None:
     """The wait before the next turn depends on what the source said."""
     answers = iter(["well", "ill"])
     source = Source("s", lambda: next(answers), lambda value: 30.0 if value == "well" else 10.0)
     assert [source.turn(), source.turn()] == [30.0, 10.0]
 
 
-def test_turn_of_a_raising_source_keeps_the_last_good_sample(clock, caplog):
+def test_turn_of_a_raising_source_keeps_the_last_good_sample(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """A source that raises is asked again soon, its last good sample stays, and the log says why."""
     answers = iter([1])
     source = Source("s", lambda: next(answers), lambda _: 30.0, clock, retry_seconds=3.0)
@@ -39,11 +41,11 @@ def test_turn_of_a_raising_source_keeps_the_last_good_sample(clock, caplog):
     assert "source failed: StopIteration" in caplog.text
 
 
-def test_busy_tells_how_long_a_question_waits(clock):
+def test_busy_tells_how_long_a_question_waits(clock: Clock) -> None:
     """While a question is open its waiting time is known, afterwards it is 0."""
     seen = []
 
-    def take():
+    def take() -> None:
         clock.now += 5
         seen.append(source.busy())
 
@@ -52,7 +54,7 @@ def test_busy_tells_how_long_a_question_waits(clock):
     assert (seen, source.busy()) == ([5.0], 0.0)
 
 
-def test_first_is_set_by_failure_too():
+def test_first_is_set_by_failure_too() -> None:
     """Whoever waits for the first answer does not wait for a source that cannot give one."""
     source = Source("s", lambda: 1 / 0, lambda _: 1.0)
     source.turn()
@@ -60,7 +62,7 @@ def test_first_is_set_by_failure_too():
     assert source.sample is None
 
 
-def test_sampler_slow_source_delays_no_other(sampler, until):
+def test_sampler_slow_source_delays_no_other(sampler: Sampler, until: Until) -> None:
     """While one source hangs another takes its turns."""
     let_go, turns = threading.Event(), []
     sampler.start(Source("slow", let_go.wait, lambda _: 1.0))
@@ -69,7 +71,7 @@ def test_sampler_slow_source_delays_no_other(sampler, until):
     let_go.set()
 
 
-def test_sampler_close_ends_every_thread(sampler, until):
+def test_sampler_close_ends_every_thread(sampler: Sampler, until: Until) -> None:
     """After the end no thread of the sampler is left, even in the middle of a long wait."""
     source = sampler.start(Source("s", lambda: 1, lambda _: 3600.0))
     until(source.first.is_set)
@@ -77,7 +79,7 @@ def test_sampler_close_ends_every_thread(sampler, until):
     assert "source s" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_sampler_close_does_not_wait_for_a_hung_source(sampler):
+def test_sampler_close_does_not_wait_for_a_hung_source(sampler: Sampler) -> None:
     """A source that hangs does not keep the process from ending, and is told."""
     let_go = threading.Event()
     sampler.start(Source("slow", let_go.wait, lambda _: 1.0))

@@ -1,17 +1,20 @@
 import platform
 
+import pytest
+
 from chassis import VERSION
 from exporter.self_metrics import SelfMetrics
+from tests.exporter.doubles import Clock, Shown
 
 
-def test_collect_tells_the_build(shown, monkeypatch):
+def test_collect_tells_the_build(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version, revision and Python are labels of a 1."""
     monkeypatch.setenv("NIGHTSHIFT_REVISION", "abc123")
     labels = f'version="{VERSION}",revision="abc123",python_version="{platform.python_version()}"'
     assert shown(SelfMetrics().collect())[f"nightshift_build_info{{{labels}}}"] == 1
 
 
-def test_collect_tells_the_last_reload(shown, clock):
+def test_collect_tells_the_last_reload(shown: Shown, clock: Clock) -> None:
     """A failed reload is a 0, and the time stays that of the last good one."""
     about = SelfMetrics(clock)
     about.reloaded(successful=True)

@@ -1,5 +1,7 @@
 import logging
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -7,13 +9,14 @@ import pytest
 from exporter.collectors.services import Config, Services, Target, Watch
 from exporter.families import Family
 from exporter.sources.checks import Outcome, ProcessRule
+from tests.exporter.doubles import Clock, Samples, Shown, Site
 
 
 @pytest.fixture
-def look(shown):
+def look(shown: Shown) -> Callable[[Watch], Samples]:
     """What a watch shows."""
 
-    def show(watch):
+    def show(watch: Watch) -> Samples:
         families = {metric: Family(metric) for metric in Services.metrics}
         watch.show(families)
         return shown(families.values())
@@ -21,13 +24,13 @@ def look(shown):
     return show
 
 
-def watch_of(outcomes, clock, kind="port"):
+def watch_of(outcomes: list[Outcome], clock: Clock, kind: str = "port") -> Watch:
     """A watch over a check that has these outcomes, one after the other."""
     answers = iter(outcomes)
     return Watch(("shop", kind), lambda: next(answers), Target(port="h:1"), clock, clock)
 
 
-def test_show_up_and_when(clock, look):
+def test_show_up_and_when(clock: Clock, look: Callable[[Watch], Samples]) -> None:
     """A passed check is up, with its time and duration, and all reasons to fail stand at 0."""
     watch = watch_of([Outcome()], clock)
     watch.source.turn()
@@ -37,7 +40,7 @@ def test_show_up_and_when(clock, look):
     assert found['nightshift_service_check_failures_total{service="shop",check="port",reason="refused"}'] == 0
 
 
-def test_show_down_with_its_reason(clock, look):
+def test_show_down_with_its_reason(clock: Clock, look: Callable[[Watch], Samples]) -> None:
     """A failed check is down and counted under its reason."""
     watch = watch_of([Outcome("refused", "no"), Outcome("timeout", "no")], clock)
     watch.source.turn()
@@ -47,25 +50,27 @@ def test_show_down_with_its_reason(clock, look):
     assert found['nightshift_service_check_failures_total{service="shop",check="port",reason="timeout"}'] == 1
 
 
-def test_show_unforeseen_reason_is_an_error(clock, look):
+def test_show_unforeseen_reason_is_an_error(clock: Clock, look: Callable[[Watch], Samples]) -> None:
     """Only the fixed reasons of a kind of check become labels."""
     watch = watch_of([Outcome("status", "?")], clock)
     watch.source.turn()
     assert look(watch)['nightshift_service_check_failures_total{service="shop",check="port",reason="error"}'] == 1
 
 
-def test_show_nothing_before_the_first_outcome(clock, look):
+def test_show_nothing_before_the_first_outcome(clock: Clock, look: Callable[[Watch], Samples]) -> None:
     """What is not known yet is neither up nor down."""
     assert 'nightshift_service_up{service="shop",check="port"}' not in look(watch_of([], clock))
 
 
 @pytest.mark.parametrize("earlier", [[], [Outcome()]])
-def test_show_check_that_waits_for_too_long_is_down(clock, look, earlier):
+def test_show_check_that_waits_for_too_long_is_down(
+    clock: Clock, look: Callable[[Watch], Samples], earlier: list[Outcome]
+) -> None:
     """A check that hangs does not go on showing its last good outcome."""
     entered, let_go = threading.Event(), threading.Event()
     answers = iter(earlier)
 
-    def check():
+    def check() -> Outcome:
         for outcome in answers:
             return outcome
         entered.set()
@@ -82,7 +87,7 @@ def test_show_check_that_waits_for_too_long_is_down(clock, look, earlier):
     let_go.set()
 
 
-def test_take_logs_changes_only(clock, caplog):
+def test_take_logs_changes_only(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """Going down and coming up are told once each."""
     caplog.set_level(logging.INFO)
     watch = watch_of([Outcome("refused", "closed"), Outcome("refused", "closed"), Outcome()], clock)
@@ -91,7 +96,7 @@ def test_take_logs_changes_only(clock, caplog):
     assert [record.message for record in caplog.records] == ["service is down: closed", "service is up again"]
 
 
-def test_collect_makes_every_check_given(proc_root, site, shown, tmp_path):
+def test_collect_makes_every_check_given(proc_root: str, site: Site, shown: Shown, tmp_path: Path) -> None:
     """A service with four checks has four series, and one count of processes: that of its rule."""
     site.answers["/"] = (200, b"")
     target = msgspec.convert(
@@ -114,7 +119,7 @@ def test_collect_makes_every_check_given(proc_root, site, shown, tmp_path):
     collector.close()
 
 
-def test_collect_pid_file_alone_counts_its_process(proc_root, shown, tmp_path):
+def test_collect_pid_file_alone_counts_its_process(proc_root: str, shown: Shown, tmp_path: Path) -> None:
     """Without a rule the pid file's process is the one that is counted."""
     (tmp_path / "pid").write_text("101")
     collector = Services(Config(services={"w": Target(pid_file=str(tmp_path / "pid"))}, proc_root=proc_root))
@@ -130,12 +135,12 @@ def test_collect_pid_file_alone_counts_its_process(proc_root, shown, tmp_path):
         ({"port": "h:1", "interval_seconds": 0}, "interval_seconds is 0"),
     ],
 )
-def test_target_refuses_what_checks_nothing(document, message):
+def test_target_refuses_what_checks_nothing(document: dict[str, object], message: str) -> None:
     """A service without a check, or with one that cannot work, is an error of the configuration."""
     with pytest.raises(msgspec.ValidationError, match=message):
         msgspec.convert(document, Target)
 
 
-def test_process_rule_is_part_of_a_target():
+def test_process_rule_is_part_of_a_target() -> None:
     """The nested rule is read with its own checks."""
     assert msgspec.convert({"process": {"name": "x"}}, Target).process == ProcessRule(name="x")

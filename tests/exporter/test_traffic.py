@@ -1,28 +1,32 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from exporter.collectors import traffic
 from exporter.collectors.traffic import Config, Ledger, Target, Traffic
 from exporter.families import Family
+from tests.exporter.doubles import Clock, Samples, Shown, Until
 
 
-def line(path="/a", status=200, size="10", seconds=" 0.2", method="GET"):
+def line(path: str = "/a", status: int = 200, size: str = "10", seconds: str = " 0.2", method: str = "GET") -> bytes:
     """A line of an access log."""
     head = "10.0.0.1 - - [21/Nov/2026:02:29:00 +0000]"
     return f'{head} "{method} {path} HTTP/1.1" {status} {size} "-" "curl"{seconds}\n'.encode()
 
 
 @pytest.fixture
-def ledger(clock):
+def ledger(clock: Clock) -> Ledger:
     """The sums of a service called shop, with three buckets and room for three routes."""
     return Ledger("shop", Target(path="x", buckets=(0.1, 0.5, 1.0), max_routes=3), clock)
 
 
 @pytest.fixture
-def sums(shown):
+def sums(shown: Shown) -> Callable[[Ledger], Samples]:
     """What a ledger shows."""
 
-    def show(ledger):
+    def show(ledger: Ledger) -> Samples:
         families = {metric: Family(metric) for metric in Traffic.metrics}
         ledger.show(families)
         return shown(families.values())
@@ -30,7 +34,7 @@ def sums(shown):
     return show
 
 
-def test_feed_counts_requests_by_route_method_and_class(ledger, sums):
+def test_feed_counts_requests_by_route_method_and_class(ledger: Ledger, sums: Callable[[Ledger], Samples]) -> None:
     """Each request counts under its route, method and class of status."""
     ledger.feed(line("/users/1") + line("/users/2?x=1") + line("/users/3", 503, method="POST"))
     found = sums(ledger)
@@ -38,13 +42,13 @@ def test_feed_counts_requests_by_route_method_and_class(ledger, sums):
     assert found['nightshift_http_requests_total{service="shop",route="/users/{id}",method="POST",status="5xx"}'] == 1
 
 
-def test_feed_new_route_shows_zero_errors(ledger, sums):
+def test_feed_new_route_shows_zero_errors(ledger: Ledger, sums: Callable[[Ledger], Samples]) -> None:
     """The first error of a route is an increase from 0, not a series out of nowhere."""
     ledger.feed(line())
     assert sums(ledger)['nightshift_http_requests_total{service="shop",route="/a",method="GET",status="5xx"}'] == 0
 
 
-def test_feed_sums_bytes_and_durations(ledger, sums):
+def test_feed_sums_bytes_and_durations(ledger: Ledger, sums: Callable[[Ledger], Samples]) -> None:
     """Bytes and request times are summed by route; a dash is no byte, a missing time is no observation."""
     ledger.feed(line() + line(size="-", seconds=" 0.7") + line(seconds=""))
     found = sums(ledger)
@@ -58,13 +62,13 @@ def test_feed_sums_bytes_and_durations(ledger, sums):
     assert found[f"nightshift_http_request_duration_seconds_sum{{{route}}}"] == pytest.approx(0.9)
 
 
-def test_feed_limit_is_inclusive(ledger, sums):
+def test_feed_limit_is_inclusive(ledger: Ledger, sums: Callable[[Ledger], Samples]) -> None:
     """A request of exactly a bucket's limit is in that bucket."""
     ledger.feed(line(seconds=" 0.1"))
     assert sums(ledger)['nightshift_http_request_duration_seconds_bucket{service="shop",route="/a",le="0.1"}'] == 1
 
 
-def test_feed_routes_are_capped(ledger, sums):
+def test_feed_routes_are_capped(ledger: Ledger, sums: Callable[[Ledger], Samples]) -> None:
     """Beyond the cap requests count under other and are told; known routes go on."""
     ledger.feed(b"".join(line(f"/{name}") for name in "abcdea"))
     found = sums(ledger)
@@ -73,7 +77,9 @@ def test_feed_routes_are_capped(ledger, sums):
     assert found['nightshift_traffic_routes_dropped_total{service="shop"}'] == 2
 
 
-def test_feed_cardinality_stays_bounded_under_attack(ledger, sums, monkeypatch):
+def test_feed_cardinality_stays_bounded_under_attack(
+    ledger: Ledger, sums: Callable[[Ledger], Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A scanner that invents paths, methods and times adds no series and no memory past the caps."""
     monkeypatch.setattr(traffic, "KEPT_REQUESTS", 50)
     monkeypatch.setattr(traffic, "KEPT_TIMES", 50)
@@ -84,7 +90,7 @@ def test_feed_cardinality_stays_bounded_under_attack(ledger, sums, monkeypatch):
     assert len([name for name in sums(ledger) if "requests_total" in name]) == 16
 
 
-def test_feed_counts_unparsed_lines(ledger, sums, clock):
+def test_feed_counts_unparsed_lines(ledger: Ledger, sums: Callable[[Ledger], Samples], clock: Clock) -> None:
     """Lines in another format are counted and nothing else; the time of the last line is told."""
     ledger.feed(b"nonsense\n\x00\xff\n" + line())
     found = sums(ledger)
@@ -93,7 +99,7 @@ def test_feed_counts_unparsed_lines(ledger, sums, clock):
     assert found['nightshift_traffic_last_line_timestamp_seconds{service="shop"}'] == clock.now
 
 
-def test_collect_reads_the_log(tmp_path, shown, until):
+def test_collect_reads_the_log(tmp_path: Path, shown: Shown, until: Until) -> None:
     """The collector follows the log in the background and shows what it read."""
     log = tmp_path / "access.log"
     log.write_bytes(line() * 3)
@@ -107,14 +113,14 @@ def test_collect_reads_the_log(tmp_path, shown, until):
     collector.close()
 
 
-def test_collect_missing_log_is_told(tmp_path, shown):
+def test_collect_missing_log_is_told(tmp_path: Path, shown: Shown) -> None:
     """A log that is not there is a 0, not a failure of the collector."""
     collector = Traffic(Config(services={"shop": Target(path=str(tmp_path / "none"))}))
     assert shown(collector.collect())['nightshift_traffic_log_readable{service="shop"}'] == 0
     collector.close()
 
 
-def test_take_ends_early_when_it_is_stopped(tmp_path, monkeypatch):
+def test_take_ends_early_when_it_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long log does not keep a reload waiting."""
     monkeypatch.setattr("exporter.sources.follow.CHUNK_BYTES", 200)
     log = tmp_path / "access.log"
@@ -130,7 +136,7 @@ def test_take_ends_early_when_it_is_stopped(tmp_path, monkeypatch):
     ("key", "value"),
     [("buckets", []), ("buckets", [1, 1]), ("buckets", [0, 1]), ("max_routes", 0), ("poll_interval_seconds", 0)],
 )
-def test_target_refuses_impossible_values(key, value):
+def test_target_refuses_impossible_values(key: str, value: object) -> None:
     """A value that cannot work is an error of the configuration that names the key."""
     with pytest.raises(msgspec.ValidationError, match=key):
         msgspec.convert({"path": "x", key: value}, Target)

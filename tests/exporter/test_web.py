@@ -1,5 +1,7 @@
 import gzip
 import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,9 +11,14 @@ from exporter import config
 from exporter.app import Exporter
 from exporter.web import Application, scrape_seconds
 
+#: Status, headers and body.
+Answer = tuple[str, dict[str, str], bytes]
+#: Asks for a path with a method and headers.
+Ask = Callable[..., Answer]
+
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     """A configuration of no collectors."""
     file = tmp_path / "exporter.yml"
     file.write_text("collectors: {resources: {enabled: false}}")
@@ -19,12 +26,12 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def ask(path):
+def ask(path: Path) -> Iterator[Ask]:
     """Asks the application and gives status, headers and body."""
     exporter = Exporter(path, config.known_collectors())
     application = Application(exporter)
 
-    def request(target, method="GET", **headers):
+    def request(target: str, method: str = "GET", **headers: str) -> Answer:
         answer = []
         environ = {"REQUEST_METHOD": method, "PATH_INFO": target, "wsgi.input": io.BytesIO()}
         environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
@@ -36,7 +43,7 @@ def ask(path):
     exporter.close()
 
 
-def test_metrics_are_text_by_default(ask):
+def test_metrics_are_text_by_default(ask: Ask) -> None:
     """Without an Accept header the answer is text 0.0.4 of the stated length."""
     status, headers, body = ask("/metrics")
     assert status == "200 OK"
@@ -45,7 +52,7 @@ def test_metrics_are_text_by_default(ask):
     assert b"nightshift_build_info" in body
 
 
-def test_metrics_negotiates_openmetrics_and_gzip(ask):
+def test_metrics_negotiates_openmetrics_and_gzip(ask: Ask) -> None:
     """Prometheus gets what it prefers."""
     _, headers, body = ask("/metrics", accept="application/openmetrics-text;version=1.0.0", accept_encoding="gzip")
     assert headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
@@ -54,14 +61,14 @@ def test_metrics_negotiates_openmetrics_and_gzip(ask):
 
 
 @pytest.mark.parametrize("target", ["/", "/metrics", "/-/healthy", "/-/ready"])
-def test_head_has_headers_and_no_body(ask, target):
+def test_head_has_headers_and_no_body(ask: Ask, target: str) -> None:
     """HEAD is answered as GET without the body."""
     status, headers, body = ask(target, "HEAD")
     assert (status, body) == ("200 OK", b"")
     assert int(headers["Content-Length"]) > 0
 
 
-def test_unknown_path_is_404(ask):
+def test_unknown_path_is_404(ask: Ask) -> None:
     """An unknown path says where the metrics are."""
     status, _, body = ask("/metric")
     assert status == "404 Not Found"
@@ -71,14 +78,14 @@ def test_unknown_path_is_404(ask):
 @pytest.mark.parametrize(
     ("target", "method", "allow"), [("/-/reload", "GET", "POST, PUT"), ("/metrics", "POST", "GET, HEAD")]
 )
-def test_wrong_method_is_405(ask, target, method, allow):
+def test_wrong_method_is_405(ask: Ask, target: str, method: str, allow: str) -> None:
     """A path tells which methods it takes."""
     status, headers, _ = ask(target, method)
     assert (status, headers["Allow"]) == ("405 Method Not Allowed", allow)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_reload_loads_the_file_again(ask, path, method):
+def test_reload_loads_the_file_again(ask: Ask, path: Path, method: str) -> None:
     """A reload is confirmed, and a bad file is told with its place."""
     assert ask("/-/reload", method)[0] == "200 OK"
     path.write_text("collectors: {resource: {}}")
@@ -87,7 +94,7 @@ def test_reload_loads_the_file_again(ask, path, method):
     assert b'did you mean "resources"' in body
 
 
-def test_landing_page_names_version_and_links(ask):
+def test_landing_page_names_version_and_links(ask: Ask) -> None:
     """People who come by see what this is and where to go, by relative links."""
     _, headers, body = ask("/")
     assert headers["Content-Type"] == "text/html; charset=utf-8"
@@ -95,7 +102,7 @@ def test_landing_page_names_version_and_links(ask):
     assert b"Collectors: none" in body
 
 
-def test_failing_request_is_a_500_and_logged(ask, caplog):
+def test_failing_request_is_a_500_and_logged(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
     """A fault costs one request, and its text stays in the log."""
     ask.exporter.exposition = lambda *_: 1 / 0
     status, _, body = ask("/metrics")
@@ -109,13 +116,13 @@ def test_failing_request_is_a_500_and_logged(ask, caplog):
     [("", 9.5), ("10", 9.5), ("5.5", 5.0), ("0.2", 0.1), ("0", 9.5), ("-3", 9.5), ("nan", 9.5), ("inf", 9.5),
      ("1e9", 120.0), ("ten", 9.5), ("1" * 5000, 9.5)],
 )  # fmt: skip
-def test_scrape_seconds_reads_the_header(header, seconds):
+def test_scrape_seconds_reads_the_header(header: str, seconds: float) -> None:
     """Half a second before Prometheus gives up; a useless header is as good as none."""
     assert scrape_seconds(header) == seconds
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.text())
-def test_scrape_seconds_is_always_usable(header):
+def test_scrape_seconds_is_always_usable(header: str) -> None:
     """Whatever is sent, a scrape has between 0.1 and 120 s."""
     assert 0.1 <= scrape_seconds(header) <= 120
