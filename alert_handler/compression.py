@@ -62,7 +62,6 @@ def compress(folder: int, name: str, expected: Identity, deadline: float) -> int
         gained = expected.size - os.fstat(target).st_size
         if gained <= 0:
             raise Changed("it would not shrink")
-        check_status(os.fstat(source), expected)
         _replace(folder, name, expected, target)
     return gained
 

@@ -287,13 +287,12 @@ class _Restarting:
         return ""
 
     def _found(self) -> Running | None:
-        """The process that the pid file names now, if it is not the one that was ended."""
+        """The process that the pid file names now; the one that was ended is dead and no longer found."""
         try:
-            found = pid_file.find(Path(self._declared.pid_file), self._declared.start, self._declared.program)
+            return pid_file.find(Path(self._declared.pid_file), self._declared.start, self._declared.program)
         except Doubt as error:  # being written just now, or wrong: then time runs out
             self._doubt = str(error)
             return None
-        return None if found == self._running else found
 
 
 def _ending(daemon: Daemon) -> str:

@@ -109,7 +109,11 @@ def test_run_gives_nothing_on_standard_input_and_no_descriptor_but_the_lock(exec
     """Even an inheritable descriptor of ours is closed; the lock file is the only extra one."""
     leak = os.open(tmp_path / "leak", os.O_RDWR | os.O_CREAT)
     os.set_inheritable(leak, True)
+    own = os.dup(0)
+    os.dup2(leak, 0)
     result = execute("cat; for f in /proc/self/fd/*; do readlink $f; done")
+    os.dup2(own, 0)
+    os.close(own)
     os.close(leak)
     assert "leak" not in result.output
     assert result.output.count("attempt.lock") == 1
@@ -340,9 +344,11 @@ def test_members_knows_a_process_with_a_hostile_name(started: list[Daemon], tmp_
 def test_output_never_shows_a_secret_however_it_is_cut(chunks: list[bytes], secret: str) -> None:
     """Whatever surrounds it, and wherever the cap cuts, no four characters of a torn secret remain at the cut."""
     output = process._Output()
-    for chunk in [*chunks, b"#" * (process.MAX_OUTPUT // 2 - sum(map(len, chunks)) - len(secret) // 2)]:
-        output.add(chunk)
+    before = b"".join(chunks)[: process.MAX_OUTPUT // 4]
+    filler = b"#" * 99 + b"\n"
+    output.add((before + b"\n" + filler * 400)[: process.MAX_OUTPUT // 2 - len(secret) // 2])
     output.add(secret.encode())
-    output.add(b"x" * process.MAX_OUTPUT)
-    assert secret not in output.text([secret])
-    assert not output.text([secret]).partition("\n[...")[0].endswith(secret[: len(secret) // 2])
+    output.add(filler * (process.MAX_OUTPUT // 99))
+    text = output.text([secret])
+    assert secret not in text
+    assert not text.rpartition("\n[...")[0].endswith(secret[: len(secret) // 2])
