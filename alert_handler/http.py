@@ -77,6 +77,8 @@ class HttpClient:
 
     def _request(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         deadline = time.monotonic() + self._timeout
+        if not url.startswith(("http://", "https://")):
+            raise NoAnswer("no http address")
         try:
             response = self._pool.request(
                 method, url, body=body, headers=dict(headers), redirect=False, preload_content=False

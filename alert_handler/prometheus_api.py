@@ -54,6 +54,8 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 _VECTOR = msgspec.json.Decoder(list[_Instant])
 _MATRIX = msgspec.json.Decoder(list[_Range])
 _SCALAR = msgspec.json.Decoder(tuple[float, str])
+#: What msgspec raises on bytes that are not JSON of the wanted shape (ValueError: not UTF-8).
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 #: How much of Prometheus' own words is kept.
 _MAX_WORDS = 500
 
@@ -104,7 +106,7 @@ class PrometheusApi:
     def _read(self, decoder: msgspec.json.Decoder[_Wanted], result: msgspec.Raw) -> _Wanted:
         try:
             return decoder.decode(result)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise PrometheusUnavailable(f"prometheus {self._url}: a result that is none: {error}") from error
 
     def _number(self, text: str) -> float:
@@ -123,7 +125,7 @@ class PrometheusApi:
     def _data(self, status: int, body: bytes) -> _Data:
         try:
             answer = _ANSWER.decode(body)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise PrometheusUnavailable(f"prometheus {self._url}: status {status}, no API answer") from error
         if status in (400, 422):
             raise PrometheusRejected(f"prometheus {self._url}: {answer.error[:_MAX_WORDS]}")
