@@ -96,7 +96,11 @@ def _unavailable(error: StoreUnavailable) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    return Response(f"{error.code} {error.name}\n", status=error.code, mimetype="text/plain")
+    response = Response(f"{error.code} {error.name}\n", status=error.code, mimetype="text/plain")
+    allowed = getattr(error, "valid_methods", None)
+    if allowed:
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
 
 
 def _with_headers(response: Response) -> Response:

@@ -42,7 +42,7 @@ def answer(handler: Handler, sender: str) -> Response:
         return _say(404, f"no such sender; known: {', '.join(sorted(PARSERS))}")
     if not authorized(handler.config.intake.token_file, request.headers.get("Authorization", "")):
         return _say(401, "bearer token missing or wrong (intake.token_file)")
-    if request.headers.get("Content-Encoding", "identity") != "identity":
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         return _say(415, "compressed bodies are not taken")
     body = request.get_data(cache=False)
     try:

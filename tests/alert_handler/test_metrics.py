@@ -1,0 +1,46 @@
+import re
+
+import pytest
+from prometheus_client import generate_latest
+
+from alert_handler.metrics import Metrics
+
+#: A label with one of these has as many values as attackers or users like.
+UNBOUNDED = {"alertname", "instance", "target", "incident", "error", "url", "path"}
+
+
+@pytest.fixture
+def catalogue(metrics: Metrics) -> dict[str, tuple[str, tuple[str, ...], str]]:
+    """Every family: kind, labels, help."""
+    return metrics.catalogue
+
+
+def test_catalogue_names_follow_the_conventions(catalogue: dict[str, tuple[str, tuple[str, ...], str]]) -> None:
+    """Prefix, base units, `_total` on counters and on nothing else."""
+    assert all(re.fullmatch(r"nightshift_[a-z_]+", name) for name in catalogue)
+    assert all(name.endswith("_total") == (kind == "counter") for name, (kind, _, _) in catalogue.items())
+    assert not [name for name in catalogue if re.search(r"_(ms|milliseconds|minutes|percent|kb|mb)(_|$)", name)]
+
+
+def test_catalogue_every_family_is_explained(catalogue: dict[str, tuple[str, tuple[str, ...], str]]) -> None:
+    """Whoever meets a name in Grafana reads there what it means."""
+    assert not [name for name, (_, _, text) in catalogue.items() if len(text.split()) < 3]
+
+
+def test_catalogue_no_label_is_without_bound(catalogue: dict[str, tuple[str, tuple[str, ...], str]]) -> None:
+    """S13: nothing that an alert's author writes becomes a label."""
+    assert not [name for name, (_, labels, _) in catalogue.items() if UNBOUNDED & set(labels)]
+
+
+def test_catalogue_is_what_is_exposed(metrics: Metrics) -> None:
+    """Every family of the page is in the catalogue, or one of the process' own."""
+    text = generate_latest(metrics.registry).decode()
+    shown = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+    assert {name for name in shown if not name.startswith("process_")} == set(metrics.catalogue)
+
+
+def test_metrics_two_sets_do_not_share_anything() -> None:
+    """Each handler has its own registry."""
+    first, second = Metrics(), Metrics()
+    first.alerts_deduplicated.inc()
+    assert second.registry.get_sample_value("nightshift_alerts_deduplicated_total") == 0.0
