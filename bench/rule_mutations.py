@@ -1,7 +1,7 @@
 """Would the tests of the rules notice a wrong rule? Changes each rule in every small way and runs its promtool tests.
 
-    python -m bench.rule_mutations                  # every topic
-    python -m bench.rule_mutations --stem disk -v   # one topic, and name every survivor
+    python bench/rule_mutations.py                  # every topic
+    python bench/rule_mutations.py --stem disk -v   # one topic, and name every survivor
 
 A mutant is killed when promtool fails. The score is killed / all; exit 1 below --at-least.
 """
@@ -21,7 +21,9 @@ from typing import Any
 
 import yaml
 
-from demo.binaries import find
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from demo.binaries import find  # the project is not installed: its root must be on the path first
 from tests.prometheus.rulebook import RULES, document, seconds, stems
 
 RuleEntry = dict[str, Any]
@@ -107,8 +109,7 @@ def mutants(stem: str) -> Iterator[Mutant]:
 def survives(mutant: Mutant, promtool: Path) -> bool:
     """Do all tests of the topic still pass with the changed rule?
 
-    Only the tests that name the rule or use its topic's recordings are run: those of the alert itself, or all when a
-    recording was changed.
+    Run are the tests of the alert itself, or all of the topic when a recording was changed.
     """
     with tempfile.TemporaryDirectory(prefix="rule-mutant-") as scratch:
         folder = Path(scratch)
