@@ -8,9 +8,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
-import requests
 import urllib3
-from requests import exceptions
 
 from alert_handler.errors import DeliveryRejected, DeliveryUnavailable
 from alert_handler.redaction import redact
@@ -83,53 +81,54 @@ def origin_of(url: str) -> str:
 
 
 class HttpChannel:
-    """Posts bodies to one server; used by one thread."""
+    """Posts bodies to one server."""
 
     def __init__(self, options: HttpOptions) -> None:
         self._timeout = options.timeout_seconds
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = options.ca_file or True
-        if options.proxy_url:
-            self._session.proxies = dict.fromkeys(HTTP, options.proxy_url)
+        timeout, authorities = urllib3.Timeout(total=options.timeout_seconds), options.ca_file or None
+        self._pool = (
+            urllib3.ProxyManager(options.proxy_url, retries=False, timeout=timeout, ca_certs=authorities)
+            if options.proxy_url
+            else urllib3.PoolManager(retries=False, timeout=timeout, ca_certs=authorities)
+        )
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], secrets: tuple[str, ...] = ()) -> None:
         """POST *body*; *secrets* are kept out of errors even when the server's answer shows them.
 
         Raises:
             DeliveryUnavailable: no answer, 5xx, 408, 425 or 429.
-            DeliveryRejected: any other answer that is not 2xx, or an address that cannot be asked.
+            DeliveryRejected: any other answer that is not 2xx, or an address or header that cannot be sent.
         """
         where = origin_of(url)
-        every = {"User-Agent": USER_AGENT, "Content-Type": "application/json", **headers}
         try:
-            with self._session.post(
-                url, data=body, headers=every, timeout=self._timeout, allow_redirects=False, stream=True
-            ) as response:
-                status = response.status_code
-                answer = b"" if response.ok else response.raw.read(_ANSWER_BYTES)
-        except (exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.InvalidHeader) as error:
-            raise DeliveryRejected(f"{where}: cannot be asked: {type(error).__name__}") from None
-        except (
-            exceptions.RequestException,
-            OSError,
-            ValueError,
-            urllib3.exceptions.HTTPError,
-        ) as error:
+            status, answer = self._answer(url, body, headers)
+        except ValueError as error:
+            raise DeliveryRejected(f"{where}: cannot be asked ({type(error).__name__})") from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise DeliveryUnavailable(f"{where}: {self._what(error)}") from None
         _judge(where, status, redact(answer.decode("utf-8", "replace"), (*secrets, url)))
 
+    def _answer(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Status, and the beginning of what was said to anything but success; the connection is not kept."""
+        every = {"User-Agent": USER_AGENT, "Content-Type": "application/json", **headers}
+        response = self._pool.request("POST", url, body=body, headers=every, redirect=False, preload_content=False)
+        try:
+            success = 200 <= response.status < 300
+            return response.status, b"" if success else response.read1(_ANSWER_BYTES, decode_content=False)
+        finally:
+            response.close()
+
     def _what(self, error: Exception) -> str:
         """Why there was no answer, in words that hold no part of the address."""
-        if isinstance(error, exceptions.Timeout):
-            return f"no answer within {self._timeout:g} s"
-        if isinstance(error, exceptions.SSLError):
+        if isinstance(error, urllib3.exceptions.SSLError):
             return "TLS failed: its certificate is not trusted (ca_file) or its name is wrong"
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, OSError) and cause.strerror:
                 return cause.strerror
             cause = cause.__cause__ or cause.__context__
+        if isinstance(error, urllib3.exceptions.TimeoutError):
+            return f"no answer within {self._timeout:g} s"
         return f"no usable answer ({type(error).__name__})"
 
 

@@ -1,7 +1,7 @@
 """Notifier `websocket`: every message as a JSON frame to a WebSocket server, e.g. an assistant ("PAM").
 
-One connection per delivery: messages are rare, and only the closing handshake tells that the server has read the
-frame. A connection that breaks before it counts as not delivered; the same message can then arrive twice, with the
+One connection per delivery: messages are rare, and only the closing handshake tells that the frame has arrived. A
+connection that breaks before it counts as not delivered; the same message can then arrive twice, with the
 same `key`.
 """
 

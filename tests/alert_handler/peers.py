@@ -86,6 +86,13 @@ class WsPeer:
         self.code = 0
         self.address = ""
         self.closed = threading.Event()
+        self._taken = threading.Semaphore(0)
+
+    def take(self, count: int = 1) -> list[Request]:
+        """The first *count* messages, once they are there: the library confirms a frame before it is read."""
+        for _ in range(count):
+            assert self._taken.acquire(timeout=10)
+        return self.got
 
     def __call__(self, connection: ServerConnection) -> None:
         """Serve one connection."""
@@ -99,6 +106,7 @@ class WsPeer:
         body = connection.recv()
         assert isinstance(body, str)
         self.got.append(Request(request.path, headers, body.encode()))
+        self._taken.release()
 
 
 @contextlib.contextmanager

@@ -1,5 +1,5 @@
 import pytest
-from requests import exceptions
+import urllib3
 
 from alert_handler.channel_http import HttpChannel, HttpOptions, origin_of
 from alert_handler.errors import DeliveryRejected, DeliveryUnavailable
@@ -39,7 +39,7 @@ def test_post_quotes_the_answer_shortly() -> None:
 
 def test_post_unusable_header_is_rejected() -> None:
     """A token with a line end in it can never be sent."""
-    with pytest.raises(DeliveryRejected, match="cannot be asked: InvalidHeader"):
+    with pytest.raises(DeliveryRejected, match=r"cannot be asked \(ValueError\)"):
         HttpChannel(HttpOptions()).post("http://127.0.0.1:9/", b"{}", {"Authorization": "Bearer a\nb"})
 
 
@@ -51,6 +51,6 @@ def test_post_to_a_server_without_tls_is_unavailable() -> None:
 
 def test_what_without_system_error_names_the_kind() -> None:
     """An error without a system's reason is told by its kind."""
-    assert HttpChannel(HttpOptions())._what(exceptions.ChunkedEncodingError("x")) == (
-        "no usable answer (ChunkedEncodingError)"
+    assert HttpChannel(HttpOptions())._what(urllib3.exceptions.ProtocolError("x")) == (
+        "no usable answer (ProtocolError)"
     )

@@ -43,7 +43,7 @@ def test_frame_is_the_message(peer: WsPeer, tmp_path: Path, caplog: pytest.LogCa
     token.chmod(0o600)
     with caplog.at_level(logging.INFO):
         channel(peer.address, token_file=str(token)).deliver(MESSAGE)
-    (request,) = peer.got
+    (request,) = peer.take()
     assert (request.path, json.loads(request.body)) == ("/api/v1/pam/ws/ops", json.loads(body_of(MESSAGE)))
     assert request.headers["authorization"] == "Bearer hunter2"
     assert "📱 Sent notification to PAM: Cleaned up" in caplog.messages
@@ -54,7 +54,7 @@ def test_each_delivery_is_a_connection_of_its_own(peer: WsPeer) -> None:
     notifier = channel(peer.address)
     for key in "ab":
         notifier.deliver(MESSAGE.evolve(key=key))
-    assert [json.loads(request.body)["key"] for request in peer.got] == ["a", "b"]
+    assert [json.loads(request.body)["key"] for request in peer.take(2)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(("code", "expected"), [(1008, DeliveryRejected), (1013, DeliveryUnavailable)])
