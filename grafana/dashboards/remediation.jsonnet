@@ -67,7 +67,7 @@ board.new(
         'Decisions and their reasons',
         'How often each decision was taken in this time, and why: what keeps Nightshift from acting is here.',
         'No decision was taken in this time.',
-        [q.rows('round(' + q.total('verdict, reason', q.handler('nightshift_decisions_total')) + ') > 0')],
+        [q.rows(q.total('verdict, reason', q.handler('nightshift_decisions_total')) + ' > 0')],
         [{ name: 'Decision', label: 'verdict' }, { name: 'Reason', label: 'reason' }, { name: 'Times', of: 0, decimals: 0, width: 90 }],
         sort='Times'
       )],
@@ -79,7 +79,7 @@ board.new(
         'Success by playbook',
         'Verdicts of the attempts in this time, by playbook.',
         idle,
-        [q.rows('round(' + outcomes(verdict) + ')') for verdict in ['fixed', 'not_fixed', 'inconclusive']],
+        [q.rows(outcomes(verdict)) for verdict in ['fixed', 'not_fixed', 'inconclusive']],
         [
           { name: 'Playbook', label: 'playbook', links: [actions] },
           { name: 'Fixed', of: 0, decimals: 0 },

@@ -3,10 +3,10 @@ local scoped(metric, scope, more) = metric + '{' + scope + (if more == '' then '
 local source = { type: 'prometheus', uid: '${datasource}' };
 local target(expr, legend, instant) = { datasource: source, expr: expr, legendFormat: legend, instant: instant, range: !instant };
 
-// What a counter gained within *window*. `increase` alone misses the first event of a series that is born with it, and
-// the events of a rarely used action are all first ones: a series that is new, or smaller than before, counts whole.
+// What a counter gained within *window*, as a whole number: all of it where it is new or smaller than it was. `increase`
+// would miss the first event of a series, and of a rarely used action every event is the first of its series.
 local gained(selector, window) =
-  '((' + selector + ' unless ' + selector + ' >= last_over_time(' + selector + '[1h] offset ' + window + ')) or increase(' + selector + '[' + window + ']))';
+  '((' + selector + ' - (last_over_time(' + selector + '[1h] offset ' + window + ') <= ' + selector + ')) or ' + selector + ')';
 
 {
   source:: source,
