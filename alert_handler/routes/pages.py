@@ -18,6 +18,8 @@ MOST_OPEN = 30
 MOST_RESOURCES = 12
 MOST_STEPS = 50
 PAGE = 50
+#: People are told within this time of an action; a message that waits longer is late.
+LATE_SECONDS = 30.0
 #: Programs ask here; they get plain text for an address that is not there.
 _FOR_PROGRAMS = ("/api/", "/-/", "/metrics")
 
@@ -69,7 +71,7 @@ def _add_boards(routes: Blueprint, pages: Pages, handler: Handler, resources: Re
     @routes.get("/")
     def status() -> str:
         seen = views.board(handler, resources())
-        limits = {"most": MOST_OPEN, "most_resources": MOST_RESOURCES}
+        limits = {"most": MOST_OPEN, "most_resources": MOST_RESOURCES, "late_seconds": LATE_SECONDS}
         kill_file = handler.config.switches.kill_file
         return pages.render("status.html", "/api/v1/status", status=seen, kill_file=kill_file, **limits)
 

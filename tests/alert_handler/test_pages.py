@@ -146,8 +146,10 @@ def test_board_shows_resources_with_their_limits(home: House) -> None:
 
 
 def test_board_shows_messages_that_wait(lived_in: House) -> None:
-    """No courier runs in this house, so its messages wait."""
-    assert re.search(r"Messages waiting \d+ for log, the oldest written", words(lived_in.get("/")))
+    """No courier runs in this house, so its messages wait; after the promised 30 seconds they are late."""
+    assert re.search(r"Messages on their way \d+ for log, the oldest written", words(lived_in.get("/")))
+    lived_in.now += 31
+    assert re.search(r"Messages LATE \d+ for log, the oldest written", words(lived_in.get("/")))
 
 
 def test_board_of_a_storm_stays_small(home: House) -> None:
