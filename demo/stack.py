@@ -41,6 +41,8 @@ READY: Mapping[str, str] = {
     "service": "/health/system",
 }
 READY_SECONDS = 60.0
+# Our daemons run from any working directory; Go's collector is told to keep Prometheus and Alertmanager small.
+ENVIRONMENT: Mapping[str, str] = {"PYTHONPATH": str(ROOT), "GOGC": "50"}
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- a tmpfs, used through mkdtemp
 PREFIX = "nightshift-demo-"
 
@@ -172,7 +174,7 @@ class Stack(AbstractContextManager["Stack"]):
             folder.mkdir(parents=True, exist_ok=True)
         self._write_configs()
         for name, argv in commands(self.layout, self.options).items():
-            child = Child(name, argv, self.layout.folder / f"{name}.log", {"PYTHONPATH": str(ROOT)})
+            child = Child(name, argv, self.layout.folder / f"{name}.log", ENVIRONMENT)
             self.children[name] = child
             try:
                 child.start()
