@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from alert_handler import __main__, app
+
+
+def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a verb it runs, on loopback."""
+    asked: list[object] = []
+    monkeypatch.setattr(app, "serve", lambda *arguments: asked.extend(arguments))
+    monkeypatch.chdir(tmp_path)
+    assert __main__.main([]) == 0
+    assert asked == [None, ["127.0.0.1:19093"], "http://127.0.0.1:19093"]
+
+
+def test_config_check_flag_is_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--config.check`, as Prometheus' own programs have it."""
+    (tmp_path / "a.yml").write_text("mode: act")
+    assert __main__.main(["--config.check", f"--config.file={tmp_path}/a.yml"]) == 0
+    assert "valid: mode act" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", [[], ["check-config"], ["serve"]])
+def test_bad_configuration_ends_with_status_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: list[str]
+) -> None:
+    """The reason is one line on standard error."""
+    (tmp_path / "a.yml").write_text("mood: act")
+    assert __main__.main([f"--config.file={tmp_path}/a.yml", *verb]) == 2
+    assert capsys.readouterr().err == 'nightshift-handler: a.yml: unknown key "mood" (did you mean "mode"?)\n'
+
+
+def test_describe_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """One verb a module."""
+    assert __main__.main(["describe"]) == 0
+    assert capsys.readouterr().out.startswith("[\n")
+
+
+def test_unreachable_handler_ends_with_status_two(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script sees that it failed."""
+    assert __main__.main(["--web.external-url=http://127.0.0.1:1", "incidents"]) == 2
+    assert "is the handler running there?" in capsys.readouterr().err
