@@ -47,7 +47,7 @@ def test_runbook_tells_the_threshold_of_its_alert(rule: Rule) -> None:
     """The section names key, level, number and time as targets.yml has them, and the severity."""
     key, level = rule.annotations["threshold"].split(".")
     text = sections(FOLDER / f"{rule.stem}.md")[rule.name]
-    assert f"`{key}`, level {level}: {targets()[key].levels[level]:g}" in text
+    assert f"`{key}`, level {level}: {targets()[key].levels[level]:.12g}" in text
     assert f"for {rule.hold};" in text or (rule.hold == "0s" and ", at once;" in text)
     assert f"severity {rule.labels['severity']}." in text
 
