@@ -24,6 +24,7 @@ from chassis.logs import clean
 SLACK_SECONDS = 2.0
 
 _MAX_BYTES = 64
+_MAX_PID = 2**22
 _POLL_SECONDS = 0.02
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -49,10 +50,14 @@ def find(pid_file: Path, command: Sequence[str], program: str = "") -> Running |
         Doubt: the file holds no pid, or names a process that may or may not be the daemon.
     """
     noted = _noted(pid_file)
-    process = stat_of(noted[0]) if noted else None
-    if noted is None or process is None or not process.alive:
+    if noted is None:
         return None
     pid, written_at = noted
+    process = stat_of(pid)
+    if process is None and _is_hidden(pid):
+        raise Doubt(f"{pid_file} names process {pid}, which we may not look at (hidepid): left alone")
+    if process is None or not process.alive:
+        return None
     running = Running(pid, process.start_ticks)
     shown = _command_line(pid)
     if _ends_with(shown, command):
@@ -81,9 +86,20 @@ def _noted(pid_file: Path) -> tuple[int, float] | None:
         os.close(descriptor)
     if not text:
         return None
-    if not text.isdigit() or len(text) > 10 or int(text) in {0, 1, os.getpid(), os.getppid()}:
+    if not text.isdigit() or int(text) > _MAX_PID or int(text) in {0, 1, os.getpid(), os.getppid()}:
         raise Doubt(f"{pid_file} holds no id of a service's process")
     return int(text), status.st_mtime
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether *pid* exists although /proc does not show it to us."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return stat_of(pid) is None
 
 
 def _command_line(pid: int) -> list[str]:

@@ -389,10 +389,10 @@ class ProcessStat(msgspec.Struct, frozen=True):
 
 
 def stat_of(pid: int) -> ProcessStat | None:
-    """The state of process *pid*, or None when there is none."""
+    """The state of process *pid*, or None when there is none, or none that we may see (/proc with hidepid)."""
     try:
         line = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:
         return None
     fields = line.rpartition(b")")[2].split()  # the name before it may hold anything, also ")"
     return ProcessStat(fields[0].decode(), int(fields[2]), int(fields[19]))

@@ -10,7 +10,6 @@ import fnmatch
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -66,19 +65,20 @@ class Tree:
         self._entries = 0
 
     def files(self) -> Iterator[Found]:
-        """Every regular file of the root's own mount."""
+        """Every regular file of the root's own mount, in no order."""
         yield from self._walk(self._descriptor, "", 0)
 
     def _walk(self, folder: int, prefix: str, depth: int) -> Iterator[Found]:
-        with os.scandir(folder) as listing:
-            entries = sorted(islice(listing, MAX_ENTRIES - self._entries), key=lambda entry: entry.name)
-        self._entries += len(entries)
-        self.cut = self.cut or self._entries >= MAX_ENTRIES
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._enter(folder, entry.name, prefix, depth + 1)
-            elif entry.is_file(follow_symlinks=False):
-                yield from self._file(entry, prefix)
+        with os.scandir(folder) as listing:  # one name at a time: a folder may hold millions
+            for entry in listing:
+                self._entries += 1
+                if self._entries > MAX_ENTRIES:
+                    self.cut = True
+                    return
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._enter(folder, entry.name, prefix, depth + 1)
+                elif entry.is_file(follow_symlinks=False):
+                    yield from self._file(entry, prefix)
 
     def _file(self, entry: os.DirEntry[str], prefix: str) -> Iterator[Found]:
         with contextlib.suppress(FileNotFoundError):

@@ -5,6 +5,7 @@ skips one that changed since. Only regular files with one name on the root's own
 still holds open gives its space back when the program closes it: the outcome says so. Nothing is truncated.
 """
 
+import heapq
 import os
 import re
 import time
@@ -41,6 +42,8 @@ NAME = "cleanup"
 
 #: Lines in a plan and in an outcome; the rest is counted.
 MAX_LINES = 200
+#: Files that a plan chooses from, the oldest ones.
+MAX_CANDIDATES = 20_000
 #: A copy that an interrupted compression left behind is removed when it is this old, in seconds.
 STALE_SECONDS = 3600
 
@@ -96,7 +99,7 @@ class CleanupParams(msgspec.Struct, frozen=True):
     larger_than_bytes: Natural = 0
     max_files: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1000
     max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 50 * _GIB
-    keep_newest: Natural = 1
+    keep_newest: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1
 
     def __post_init__(self) -> None:
         """Refuse patterns that could leave the root (ValueError)."""
@@ -237,19 +240,39 @@ def _checked(params: msgspec.Struct) -> CleanupParams:
 
 
 def _choose(tree: Tree, wanted: CleanupParams, now: float) -> list[Found]:
-    """The files to clean up, oldest first, within the caps; leftovers of interrupted runs come before all."""
-    regular = [found for found in tree.files() if found.links == 1 or _is_stale(found, now)]
-    stale = [found for found in regular if _is_stale(found, now)]
-    matching = sorted(
-        (found for found in regular if any(matches(found.path, pattern) for pattern in wanted.files)),
-        key=lambda found: (found.identity.mtime_ns, found.path),
-    )
-    old_enough = [
-        found for found in matching[: max(0, len(matching) - wanted.keep_newest)] if _fits(found, wanted, now)
-    ]
+    """The files to clean up, oldest first, within the caps; leftovers of interrupted runs come before all.
+
+    However many files there are, only `MAX_CANDIDATES` are held at once.
+    """
+    stale: list[Found] = []
+    older = _without_newest(_matching(tree, wanted, stale, now), wanted.keep_newest)
+    oldest = heapq.nsmallest(MAX_CANDIDATES, (found for found in older if _fits(found, wanted, now)), key=_age_key)
     if wanted.action == "compress":
-        old_enough = list(_compressible(tree, old_enough))
-    return list(_capped([*stale, *old_enough], wanted))
+        oldest = list(_compressible(tree, oldest))
+    return list(_capped([*sorted(stale, key=_age_key), *oldest], wanted))
+
+
+def _matching(tree: Tree, wanted: CleanupParams, stale: list[Found], now: float) -> Iterator[Found]:
+    """The files that a pattern names; leftovers of interrupted runs go to *stale*."""
+    for found in tree.files():
+        if _is_stale(found, now):
+            if len(stale) < wanted.max_files:
+                stale.append(found)
+        elif found.links == 1 and any(matches(found.path, pattern) for pattern in wanted.files):
+            yield found
+
+
+def _without_newest(files: Iterable[Found], count: int) -> Iterator[Found]:
+    """All of *files* but the newest *count*."""
+    newest: list[tuple[int, str, Found]] = []
+    for found in files:
+        heapq.heappush(newest, (*_age_key(found), found))
+        if len(newest) > count:
+            yield heapq.heappop(newest)[2]
+
+
+def _age_key(found: Found) -> tuple[int, str]:
+    return found.identity.mtime_ns, found.path
 
 
 def _is_stale(found: Found, now: float) -> bool:

@@ -23,7 +23,7 @@ def root(tmp_path: Path) -> Path:
 def files_of(root: Path) -> list[str]:
     """The paths that a walk of *root* finds."""
     with open_root(root) as tree:
-        return [found.path for found in tree.files()]
+        return sorted(found.path for found in tree.files())
 
 
 def test_files_are_regular_ones_at_any_depth(root: Path) -> None:
