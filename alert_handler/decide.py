@@ -91,6 +91,7 @@ class DecideStage:
             facts,
             now=self._clock(),
             playbook=playbook.name,
+            remediation=playbook.remediation,
             mode=min(facts.mode, playbook.mode, key=_MODES.index),
             cooldown_seconds=playbook.cooldown_seconds,
             risk=plan.risk if plan else remediation.risk,

@@ -59,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     switches: SwitchState
     resolved: bool = False
     playbook: str = ""
+    remediation: str = ""
     cooldown_seconds: float = 300.0
     risk: Risk = Risk.SAFE
     idempotent: bool = True
@@ -182,9 +183,15 @@ def inconclusive(facts: Facts, _policy: Policy) -> Decision | None:
 
 
 def unplannable(facts: Facts, _policy: Policy) -> Decision | None:
-    """The remediation cannot say what it would do: an undeclared target, a missing label, nothing to clean."""
+    """The remediation cannot say what it would do: an undeclared target, a missing label, nothing to clean.
+
+    Nothing to clean is good news while another alert's run of it has not been verified yet: that one is waited for.
+    """
     if facts.plan is not None:
         return None
+    if any(a.remediation == facts.remediation and a.started_at and not a.verdict for a in facts.attempts):
+        text = f"{facts.unplannable}; waiting for the verdict on a run of {facts.remediation} before calling a person"
+        return _answer(facts, DecisionVerdict.HOLD, Reason.UNPLANNABLE, text, RETRY_SECONDS)
     return _answer(facts, DecisionVerdict.ESCALATE, Reason.UNPLANNABLE, facts.unplannable)
 
 

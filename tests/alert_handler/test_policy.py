@@ -212,6 +212,26 @@ def test_attempt_that_never_started_costs_no_cooldown() -> None:
     assert decide(facts(attempts=[cut]), POLICY).reason is Reason.ALLOWED
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, DecisionVerdict.HOLD),
+        ({"state": "started", "finished_at": None}, DecisionVerdict.HOLD),
+        ({"verdict": "not_fixed"}, DecisionVerdict.ESCALATE),
+        ({"remediation": "other"}, DecisionVerdict.ESCALATE),
+        ({"state": "failed", "started_at": None}, DecisionVerdict.ESCALATE),
+    ],
+)
+def test_nothing_to_do_is_no_call_before_the_verdict_on_what_was_done(
+    changes: dict[str, object], expected: DecisionVerdict
+) -> None:
+    """Two alerts about one disk: the second finds nothing to clean, because the first has just cleaned it."""
+    other = attempt(target="root", incident_id=2, **changes)
+    asked = facts(plan=None, unplannable="nothing to clean", remediation="ledger", attempts=[other])
+    decision = decide(asked, POLICY)
+    assert (decision.reason, decision.verdict) == (Reason.UNPLANNABLE, expected)
+
+
 def test_condition_that_cannot_be_checked_escalates_after_its_own_patience() -> None:
     """Patience counts from the first look without data, not from the alert: one missed scrape later is no reason."""
     old = facts(condition="no_data", received_at=NOW - HOUR)
