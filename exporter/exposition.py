@@ -52,27 +52,20 @@ class ClientMetric(Protocol):
 def render(families: Iterable[Family], form: Format) -> bytes:
     """The exposition of *families* in *form*; a family without samples leaves no trace."""
     merged = merge(families)
-    text = _join(merged, form, _lines)
+    text = _join(merged, form, str)
     if "nan\n" in text or "inf\n" in text:  # Python's words; nothing but a value ends a line of a sample
-        text = _join(merged, form, _go_lines)
+        text = _join(merged, form, go_float)
     return text.encode()
 
 
-def _join(families: Iterable[Family], form: Format, lines: Callable[[dict[str, float]], list[str]]) -> str:
-    parts: list[str] = []
+def _join(families: Iterable[Family], form: Format, number: Callable[[float], str]) -> str:
+    pieces: list[str] = []
     for family in families:
-        parts.append(family.metric.openmetrics_header if form.openmetrics else family.metric.text_header)
-        parts += lines(family.samples)
-    parts.append("# EOF\n" if form.openmetrics else "")
-    return "".join(parts)
-
-
-def _lines(samples: dict[str, float]) -> list[str]:
-    return [f"{prefix}{value}\n" for prefix, value in samples.items()]
-
-
-def _go_lines(samples: dict[str, float]) -> list[str]:
-    return [f"{prefix}{go_float(value)}\n" for prefix, value in samples.items()]
+        pieces.append(family.metric.openmetrics_header if form.openmetrics else family.metric.text_header)
+        for prefix, value in family.samples.items():
+            pieces += (prefix, number(value), "\n")
+    pieces.append("# EOF\n" if form.openmetrics else "")
+    return "".join(pieces)
 
 
 def merge(families: Iterable[Family]) -> list[Family]:

@@ -8,7 +8,7 @@ costs one dictionary look-up, a series cannot occur twice, and rendering is join
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Literal
 
@@ -95,12 +95,10 @@ class Family:
 
     __slots__ = ("metric", "samples")
 
-    def __init__(self, metric: Metric, *values: float) -> None:
+    def __init__(self, metric: Metric, value: float | None = None) -> None:
         """A family of *metric*, with one sample without labels where a value is given."""
         self.metric = metric
-        self.samples: dict[str, float] = {}
-        for value in values:
-            self.add(value)
+        self.samples: dict[str, float] = {} if value is None else {metric.prefixes[()]: +value}
 
     def add(self, value: float, *labels: str) -> None:
         """Add the sample with these label values, in the order of the metric's label names.
@@ -109,6 +107,15 @@ class Family:
             ValueError: the number of labels is not the metric's.
         """
         self.samples[self.metric.prefixes[labels]] = +value  # a plus sign makes True a 1
+
+    def add_all(self, labels: Iterable[tuple[str, ...]], values: Iterable[float]) -> None:
+        """Add a sample for each set of label values, in one go; the values are plain numbers.
+
+        Raises:
+            ValueError: there are not as many values as labels, or the number of labels is not the metric's.
+        """
+        prefixes = self.metric.prefixes
+        self.samples.update(zip([prefixes[one] for one in labels], values, strict=True))
 
     def add_histogram(self, histogram: "Histogram", *labels: str) -> None:
         """Add the buckets, sum and count of *histogram* under these label values.
@@ -152,7 +159,7 @@ class Histogram:
         return self._prefixes
 
 
-def series(name: str, labels: "Sequence[tuple[str, str]] | zip[tuple[str, str]]") -> str:
+def series(name: str, labels: Iterable[tuple[str, str]]) -> str:
     """`name{label="value",...} `: the text of a sample up to its value."""
     inner = ",".join([f'{label}="{escape(value)}"' for label, value in labels])
     return f"{name}{{{inner}}} " if inner else f"{name} "

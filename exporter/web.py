@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 from chassis import VERSION
@@ -105,8 +104,8 @@ class Application:
         return Answer("200 OK", b"Configuration loaded.\n")
 
     def _landing(self, _: "WSGIEnvironment") -> Answer:
-        collectors = escape(", ".join(self._exporter.running) or "none")
-        page = _PAGE.format(version=escape(VERSION), collectors=collectors)
+        # Both are this program's own words: the names of files in its collectors folder.
+        page = _PAGE.format(version=VERSION, collectors=", ".join(self._exporter.running) or "none")
         return Answer("200 OK", page.encode(), (("Content-Type", "text/html; charset=utf-8"),))
 
 

@@ -7,7 +7,7 @@ that runs node_exporter as well switches this collector off (`resources: {enable
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -83,12 +83,12 @@ STALLED = Metric(
 )
 #: The counters of /proc/stat below the processors.
 KERNEL = {
-    b"ctxt": Metric("nightshift_context_switches_total", "counter", "Context switches."),
-    b"processes": Metric("nightshift_forks_total", "counter", "Processes and threads created."),
-    b"intr": Metric("nightshift_interrupts_total", "counter", "Interrupts serviced."),
-    b"procs_running": Metric("nightshift_processes_running", "gauge", "Tasks that run or could run."),
-    b"procs_blocked": Metric("nightshift_processes_blocked", "gauge", "Tasks that wait for I/O."),
-    b"btime": Metric("nightshift_boot_time_seconds", "gauge", "Unix time in seconds at which the machine booted."),
+    "ctxt": Metric("nightshift_context_switches_total", "counter", "Context switches."),
+    "processes": Metric("nightshift_forks_total", "counter", "Processes and threads created."),
+    "intr": Metric("nightshift_interrupts_total", "counter", "Interrupts serviced."),
+    "procs_running": Metric("nightshift_processes_running", "gauge", "Tasks that run or could run."),
+    "procs_blocked": Metric("nightshift_processes_blocked", "gauge", "Tasks that wait for I/O."),
+    "btime": Metric("nightshift_boot_time_seconds", "gauge", "Unix time in seconds at which the machine booted."),
 }
 
 
@@ -169,21 +169,23 @@ class Resources:
         self._mounts: list[Mount] = []
         self._mounts_read = float("-inf")
 
-    def collect(self) -> Iterator[Family]:
+    def collect(self) -> list[Family]:
         """The machine as it is now; a file that this kernel does not have leaves its families out.
 
         Raises:
             CollectorError: a file cannot be read or understood.
         """
-        yield from stat_families(self._read("stat"))
-        yield from memory_families(self._read("meminfo"))
-        yield from load_families(self._read("loadavg"))
-        yield from handle_families(self._read("sys/fs/file-nr"))
-        yield from disk_families(self._read("diskstats"), self._disks)
-        yield from network_families(self._read("net/dev"), self._devices)
-        yield from pressure_families({name: self._read(f"pressure/{name}") for name in _PRESSURES})
         mounted = self._mounted()
-        yield from filesystem_families(mounted, self._space.ask(mounted))
+        return [
+            *stat_families(self._read("stat")),
+            *memory_families(self._read("meminfo")),
+            *load_families(self._read("loadavg")),
+            *handle_families(self._read("sys/fs/file-nr")),
+            *disk_families(self._read("diskstats"), self._disks),
+            *network_families(self._read("net/dev"), self._devices),
+            *pressure_families({name: self._read(f"pressure/{name}") for name in _PRESSURES}),
+            *filesystem_families(mounted, self._space.ask(mounted)),
+        ]
 
     def leave_out(self) -> bool:
         """Leave out the mount that blocks `collect`; False when none does."""
@@ -225,67 +227,59 @@ _FILES = (
 )
 
 
-def stat_families(raw: bytes) -> Iterator[Family]:
+def stat_families(raw: bytes) -> list[Family]:
     """Processors and kernel counters from /proc/stat."""
-    stat = procfs.parse_stat(raw)
+    cpus, counters = procfs.parse_stat(raw)
     seconds = Family(CPU_SECONDS)
-    for cpu, times in stat.cpus.items():
-        for mode, value in zip(procfs.CPU_MODES, times, strict=False):
-            seconds.add(value, cpu, mode)
-    yield seconds
-    if stat.cpus:
-        yield Family(CPU_COUNT, len(stat.cpus))
-    for key, metric in KERNEL.items():
-        if key in stat.counters:
-            yield Family(metric, stat.counters[key])
+    for cpu, times in cpus.items():
+        seconds.add_all([(cpu, mode) for mode in procfs.CPU_MODES[: len(times)]], times)
+    count = [Family(CPU_COUNT, len(cpus))] if cpus else []
+    return [seconds, *count, *(Family(metric, counters[key]) for key, metric in KERNEL.items() if key in counters)]
 
 
-def memory_families(raw: bytes) -> Iterator[Family]:
+def memory_families(raw: bytes) -> list[Family]:
     """Memory from /proc/meminfo."""
     fields = procfs.parse_meminfo(raw)
-    available, used = procfs.available_bytes(fields), procfs.used_memory_ratio(fields)
-    if available is not None and used is not None:
-        yield Family(MEMORY_TOTAL, fields["MemTotal"])
-        yield Family(MEMORY_AVAILABLE, available)
-        yield Family(MEMORY_USED, used)
     info = Family(MEMINFO)
-    for name, value in fields.items():
-        info.add(value, name)
-    yield info
+    info.add_all(zip(fields), fields.values())
+    available, used = procfs.available_bytes(fields), procfs.used_memory_ratio(fields)
+    if available is None or used is None:
+        return [info]
+    total = Family(MEMORY_TOTAL, fields["MemTotal"])
+    return [total, Family(MEMORY_AVAILABLE, available), Family(MEMORY_USED, used), info]
 
 
-def load_families(raw: bytes) -> Iterator[Family]:
+def load_families(raw: bytes) -> list[Family]:
     """Load averages from /proc/loadavg."""
-    for metric, value in zip(LOAD, procfs.parse_numbers(raw, "loadavg"), strict=False):
-        yield Family(metric, value)
+    return list(map(Family, LOAD, procfs.parse_numbers(raw, "loadavg")))
 
 
-def handle_families(raw: bytes) -> Iterator[Family]:
+def handle_families(raw: bytes) -> list[Family]:
     """File handles from /proc/sys/fs/file-nr."""
     numbers = procfs.parse_numbers(raw, "file-nr")
-    if len(numbers) == 3:
-        allocated, _, limit = numbers
-        yield Family(HANDLES_ALLOCATED, int(allocated))
-        yield Family(HANDLES_MAX, int(limit))
-        yield Family(HANDLES_USED, allocated / limit if limit else 0.0)
+    if len(numbers) < 3:
+        return []
+    allocated, _, limit = numbers
+    used = allocated / limit if limit else 0.0
+    return [Family(HANDLES_ALLOCATED, int(allocated)), Family(HANDLES_MAX, int(limit)), Family(HANDLES_USED, used)]
 
 
 def disk_families(raw: bytes, excluded: re.Pattern[str]) -> Sequence[Family]:
     """Disks from /proc/diskstats."""
-    families = [Family(metric) for metric in DISK]
-    for disk in procfs.parse_diskstats(raw, excluded):
-        values = (disk.reads, disk.read_bytes, disk.read_seconds, disk.writes, disk.written_bytes)
-        for family, value in zip(families, (*values, disk.write_seconds, disk.io_seconds), strict=True):
-            family.add(value, disk.device)
-    return families
+    return _columns(DISK, procfs.parse_diskstats(raw, excluded))
 
 
 def network_families(raw: bytes, excluded: re.Pattern[str]) -> Sequence[Family]:
     """Network devices from /proc/net/dev."""
-    families = [Family(metric) for metric in (*RECEIVED, *TRANSMITTED)]
-    for device in procfs.parse_net_dev(raw, excluded):
-        for family, value in zip(families, (*device.received, *device.transmitted), strict=True):
-            family.add(value, device.name)
+    return _columns((*RECEIVED, *TRANSMITTED), procfs.parse_net_dev(raw, excluded))
+
+
+def _columns(metrics: Sequence[Metric], rows: Mapping[str, Sequence[float]]) -> Sequence[Family]:
+    """One family for each column of *rows*, which are by device."""
+    families = [Family(metric) for metric in metrics]
+    devices = list(zip(rows))
+    for family, column in zip(families, zip(*rows.values(), strict=True), strict=False):
+        family.add_all(devices, column)
     return families
 
 

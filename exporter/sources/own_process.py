@@ -29,7 +29,7 @@ class OwnProcess:
         self._stat = KeptFile(Path(proc_root) / "self/stat")
         self._descriptors = f"{proc_root}/self/fd"
         machine = KeptFile(Path(proc_root) / "stat")
-        self._booted = parse_stat(machine.read()).counters.get(b"btime", 0)
+        self._booted = parse_stat(machine.read()).counters.get("btime", 0)
         machine.close()
 
     def collect(self) -> list[Family]:

@@ -6,9 +6,8 @@ A file that this kernel does not have is no data, not a failure.
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from exporter.errors import SourceMalformed, SourceUnavailable
 
@@ -21,7 +20,6 @@ SECTOR_BYTES = 512
 
 CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 
-_MEMINFO_LINE = re.compile(r"([^:\n]++): *+(\d++) kB\n")
 _PRESSURE_TOTAL = re.compile(rb"^(some|full) .*total=(\d+)$", re.MULTILINE)
 
 
@@ -41,17 +39,15 @@ class KeptFile:
         try:
             if self._descriptor < 0:
                 self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            return self._read_all()
+            first = os.pread(self._descriptor, READ_BYTES, 0)
+            return first if len(first) < READ_BYTES else self._read_on(first)
         except (FileNotFoundError, NotADirectoryError):
             return b""
         except OSError as error:
             self.close()
             raise SourceUnavailable(f"{self.path}: cannot be read: {error.strerror}") from error
 
-    def _read_all(self) -> bytes:
-        first = os.pread(self._descriptor, READ_BYTES, 0)
-        if len(first) < READ_BYTES:
-            return first
+    def _read_on(self, first: bytes) -> bytes:
         pieces = [first]
         while piece := os.pread(self._descriptor, READ_BYTES, sum(map(len, pieces))):
             pieces.append(piece)
@@ -64,12 +60,11 @@ class KeptFile:
             self._descriptor = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """/proc/stat: seconds per processor in the order of `CPU_MODES`, and the counters below them by their names."""
 
     cpus: dict[str, list[float]]
-    counters: dict[bytes, int]
+    counters: dict[str, int]
 
 
 def parse_stat(raw: bytes) -> Stat:
@@ -81,20 +76,30 @@ def parse_stat(raw: bytes) -> Stat:
     cpus = {}
     counters = {}
     try:
-        for line in raw.splitlines():
-            key, *fields = line.split(maxsplit=11) if line.startswith(b"cpu") else line.split(maxsplit=2)
-            if not key.startswith(b"cpu"):
-                counters[key] = int(fields[0])
-            elif key != b"cpu":
-                cpus[key[3:].decode()] = [int(field) / TICKS for field in fields[: len(CPU_MODES)]]
-    except (ValueError, IndexError) as error:
+        for line in raw.decode().splitlines():
+            key, _, rest = line.partition(" ")
+            if not key.startswith("cpu"):
+                counters[key] = int(rest.partition(" ")[0])
+            elif key != "cpu":
+                cpus[key[3:]] = [int(field) / TICKS for field in rest.split()[: len(CPU_MODES)]]
+    except ValueError as error:
         raise SourceMalformed(f"stat: {error}") from error
     return Stat(cpus, counters)
 
 
 def parse_meminfo(raw: bytes) -> dict[str, int]:
-    """The fields of /proc/meminfo that are amounts of memory, in bytes (the counts of huge pages are not)."""
-    return {name: int(kib) * 1024 for name, kib in _MEMINFO_LINE.findall(raw.decode("ascii", "replace"))}
+    """The fields of /proc/meminfo that are amounts of memory, in bytes (the counts of huge pages are not).
+
+    Raises:
+        SourceMalformed: an amount is no number.
+    """
+    # A line is `name: number kB`, or `name: number` for a count; so what is left are pairs.
+    words = raw.decode("utf-8", "replace").replace(" kB\n", "k\n").split()
+    pairs = zip(words[::2], words[1::2], strict=False)
+    try:
+        return {name[:-1]: int(amount[:-1]) * 1024 for name, amount in pairs if amount[-1] == "k"}
+    except ValueError as error:
+        raise SourceMalformed(f"meminfo: {error}") from error
 
 
 def available_bytes(meminfo: dict[str, int]) -> int | None:
@@ -126,74 +131,48 @@ def parse_numbers(raw: bytes, name: str) -> list[float]:
         raise SourceMalformed(f"{name}: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """One line of /proc/diskstats: counts since boot, bytes, seconds."""
+def parse_diskstats(raw: bytes, excluded: re.Pattern[str]) -> dict[str, tuple[float, ...]]:
+    """The disks of /proc/diskstats whose whole name does not match *excluded*.
 
-    device: str
-    reads: int
-    read_bytes: int
-    read_seconds: float
-    writes: int
-    written_bytes: int
-    write_seconds: float
-    io_seconds: float
-
-
-def parse_diskstats(raw: bytes, excluded: re.Pattern[str]) -> Iterator[Disk]:
-    """The disks and partitions of /proc/diskstats whose whole name does not match *excluded*.
+    By name: reads, bytes read, seconds of reading, writes, bytes written, seconds of writing, seconds in flight.
 
     Raises:
         SourceMalformed: a line has too few fields or other than numbers.
     """
+    disks: dict[str, tuple[float, ...]] = {}
     try:
-        for line in raw.splitlines():
-            fields = line.split()
-            device = os.fsdecode(fields[2])
-            if excluded.fullmatch(device):
-                continue
-            reads, _, read, read_ms, writes, _, written, write_ms, _, io_ms = map(int, fields[3:13])
-            yield Disk(
-                device,
-                reads,
-                read * SECTOR_BYTES,
-                read_ms / 1000,
-                writes,
-                written * SECTOR_BYTES,
-                write_ms / 1000,
-                io_ms / 1000,
-            )
-    except (ValueError, IndexError) as error:
+        for line in raw.decode().splitlines():
+            _, _, name, *fields = line.split(None, 13)
+            if not excluded.fullmatch(name):
+                reads, _, read, read_ms, writes, _, written, write_ms, _, io_ms = map(int, fields[:10])
+                reading = (reads, read * SECTOR_BYTES, read_ms / 1000)
+                disks[name] = (*reading, writes, written * SECTOR_BYTES, write_ms / 1000, io_ms / 1000)
+    except ValueError as error:
         raise SourceMalformed(f"diskstats: {error}") from error
+    return disks
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
-    """One line of /proc/net/dev: (bytes, packets, errors, dropped) in each direction."""
-
-    name: str
-    received: list[int]
-    transmitted: list[int]
-
-
-def parse_net_dev(raw: bytes, excluded: re.Pattern[str]) -> Iterator[Device]:
+def parse_net_dev(raw: bytes, excluded: re.Pattern[str]) -> dict[str, list[int]]:
     """The network devices of /proc/net/dev whose whole name does not match *excluded*.
 
+    By name: bytes, packets, errors and dropped as received, then as transmitted.
+
     Raises:
         SourceMalformed: a line has too few fields or other than numbers.
     """
+    devices = {}
     try:
-        for line in raw.splitlines()[2:]:
-            field, _, counters = line.rpartition(b":")
-            name = os.fsdecode(field.strip())
-            if excluded.fullmatch(name):
-                continue
-            numbers = [int(field) for field in counters.split()]
-            if len(numbers) < 12:
-                raise SourceMalformed(f"net/dev: {len(numbers)} counters for {name}; 16 are expected")
-            yield Device(name, numbers[:4], numbers[8:12])
+        for line in raw.decode().splitlines()[2:]:
+            field, _, counters = line.rpartition(":")
+            name = field.strip()
+            if not excluded.fullmatch(name):
+                numbers = list(map(int, counters.split()))
+                if len(numbers) < 12:
+                    raise SourceMalformed(f"net/dev: {len(numbers)} counters for {name}; 16 are expected")
+                devices[name] = numbers[:4] + numbers[8:12]
     except ValueError as error:
         raise SourceMalformed(f"net/dev: {error}") from error
+    return devices
 
 
 def parse_pressure(raw: bytes) -> dict[str, float]:

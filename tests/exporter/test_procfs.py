@@ -47,7 +47,7 @@ def test_parse_stat_gives_seconds_and_counters() -> None:
     """Ticks become seconds; counters keep their first number."""
     stat = procfs.parse_stat(b"cpu  9 9\ncpu0 100 0 50 700 1 2 3 4 5 6\nintr 12 1 2\nctxt 5\n")
     assert stat.cpus == {"0": [1.0, 0.0, 0.5, 7.0, 0.01, 0.02, 0.03, 0.04]}
-    assert stat.counters == {b"intr": 12, b"ctxt": 5}
+    assert stat.counters == {"intr": 12, "ctxt": 5}
 
 
 def test_parse_meminfo_leaves_out_counts() -> None:
