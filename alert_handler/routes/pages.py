@@ -15,6 +15,7 @@ from chassis import VERSION
 
 #: Rows of the status board; the lists and the API show the rest.
 MOST_OPEN = 30
+MOST_ACTIONS = 5
 MOST_RESOURCES = 12
 MOST_STEPS = 50
 PAGE = 50
@@ -71,9 +72,11 @@ def _add_boards(routes: Blueprint, pages: Pages, handler: Handler, resources: Re
     @routes.get("/")
     def status() -> str:
         seen = views.board(handler, resources())
-        limits = {"most": MOST_OPEN, "most_resources": MOST_RESOURCES, "late_seconds": LATE_SECONDS}
+        limits = {"most": MOST_OPEN, "most_actions": MOST_ACTIONS, "most_resources": MOST_RESOURCES}
         kill_file = handler.config.switches.kill_file
-        return pages.render("status.html", "/api/v1/status", status=seen, kill_file=kill_file, **limits)
+        return pages.render(
+            "status.html", "/api/v1/status", status=seen, kill_file=kill_file, late_seconds=LATE_SECONDS, **limits
+        )
 
     @routes.get("/actions")
     def actions() -> str:
