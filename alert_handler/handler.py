@@ -105,7 +105,6 @@ class Handler:
         self.clock = clock
         self.metrics = Metrics()
         self.database = Database(store_path(config.store_url))
-        self.bell = Bell()
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="diagnose")
         self._reloading = threading.Lock()
         try:
@@ -117,9 +116,12 @@ class Handler:
         self.inbox = Inbox(self.database)
         self.lifecycle = Lifecycle(self.database, self.inbox, PARSERS, self.metrics)
         self.worker = Worker(self.incidents, self._pipeline(), self.metrics, clock)
-        self._crew = Crew(self.bell)
-        self._couriers = Crew(self.bell)
-        #: Has no bell: what it asks of others must not become more when alerts do.
+        #: Each link of the chain wakes the next one alone: in a storm every webhook would else wake every thread.
+        self._arrived, self._due, self._told = Bell(), Bell(), Bell()
+        self._receiver = Crew(self._arrived)
+        self._workers = Crew(self._due)
+        self._couriers = Crew(self._told)
+        #: Nobody rings for it: what it asks of others must not become more when alerts do.
         self._keeper = Crew(Bell())
         self._stopped = False
 
@@ -130,14 +132,14 @@ class Handler:
             StoreUnavailable: it is not; the sender must send again.
         """
         self.inbox.add(Delivery(sender=sender, received_at=self.clock(), body=body))
-        self.bell.ring()
+        self._arrived.ring()
 
     def start(self) -> None:
         """Take up what a predecessor left, then start every thread."""
         left = self.incidents.release_all()
-        self._crew.hire("receiver", self._receive_turn)
+        self._receiver.hire("receiver", self._receive_turn)
         for number in range(self.config.workers):
-            self._crew.hire(f"worker-{number}", self._work_turn)
+            self._workers.hire(f"worker-{number}", self._work_turn)
         self._keeper.hire("upkeep", self.upkeep.turn)
         self._hire_couriers()
         started = self.clock()
@@ -149,9 +151,9 @@ class Handler:
         self._stopped = True
         self.inbox.close()
         self.worker.stop()
-        self._crew.dismiss()
-        self._couriers.dismiss(timeout=2.0)
-        self._keeper.dismiss(timeout=2.0)
+        self._workers.dismiss()
+        for crew in (self._receiver, self._couriers, self._keeper):
+            crew.dismiss(timeout=2.0)
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.database.close()
 
@@ -168,7 +170,7 @@ class Handler:
             self.upkeep.configure(config, self.outbox)
             self.worker.incidents = self.incidents
             self.worker.pipeline = self._pipeline()
-            before, self._couriers = self._couriers, Crew(self.bell)
+            before, self._couriers = self._couriers, Crew(self._told)
             before.dismiss(timeout=2.0)
             self._hire_couriers()
 
@@ -182,8 +184,8 @@ class Handler:
             self.inbox.pending()
         except StoreUnavailable:
             return "the store cannot be read"
-        alive = self._crew.alive and self._couriers.alive and self._keeper.alive
-        return "" if alive else "a thread has died: restart"
+        crews = (self._receiver, self._workers, self._couriers, self._keeper)
+        return "" if all(crew.alive for crew in crews) else "a thread has died: restart"
 
     def _apply(self, config: Config) -> None:
         """Build what depends on the configuration; nothing changes when that raises."""
@@ -220,11 +222,14 @@ class Handler:
     def _receive_turn(self) -> float:
         if not self.lifecycle.absorb():
             return IDLE_SECONDS
-        self.bell.ring()
+        self._due.ring()
         return 0.0
 
     def _work_turn(self) -> float:
-        return 0.0 if self.worker.turn() else self.worker.next_due_in()
+        if not self.worker.turn():
+            return self.worker.next_due_in()
+        self._told.ring()
+        return 0.0
 
     def _hire_couriers(self) -> None:
         for name, channel in self.channels.items():

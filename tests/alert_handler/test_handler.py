@@ -143,7 +143,7 @@ def test_ready_dead_thread_is_red(handler: Handler) -> None:
     ended = threading.Thread()
     ended.start()
     ended.join(WAIT)
-    handler._crew._threads.append(ended)
+    handler._workers._threads.append(ended)
     assert handler.ready() == "a thread has died: restart"
 
 
