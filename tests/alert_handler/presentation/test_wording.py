@@ -88,7 +88,7 @@ def test_closed_incident_without_an_action_was_resolved() -> None:
     assert wording.standing(Case(incident=closed, stage=None))["word"] == "Resolved"
 
 
-@pytest.mark.parametrize("verdict", set(DecisionVerdict) - {DecisionVerdict.ACT})
+@pytest.mark.parametrize("verdict", [v for v in DecisionVerdict if v is not DecisionVerdict.ACT])
 def test_every_decision_has_a_word(verdict: DecisionVerdict) -> None:
     """None is shown as a code."""
     word = wording.standing(Case(incident=INCIDENT, decision=decided(verdict)))["word"]
