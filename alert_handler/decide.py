@@ -72,7 +72,6 @@ class DecideStage:
         playbook = first_match(rulebook.playbooks, labels)
         facts = Facts(
             now=self._clock(),
-            received_at=case.incident.received_at,
             mode=rulebook.mode,
             switches=rulebook.switches.read(),
             resolved=case.incident.status == "resolved",

@@ -54,7 +54,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     now: float
-    received_at: float
     mode: Mode
     switches: SwitchState
     resolved: bool = False

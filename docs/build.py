@@ -132,11 +132,20 @@ def _structs_in(kind: Any) -> list[type[Any]]:  # noqa: ANN401 -- a type express
 
 
 def _type(kind: Any) -> str:  # noqa: ANN401 -- a type expression
+    if typing.get_origin(kind) is typing.Annotated:
+        plain, *bounds = typing.get_args(kind)
+        limits = [(bound.ge, bound.le) for bound in bounds if isinstance(bound, msgspec.Meta)]
+        return _type(plain) + "".join(_limits(*limit) for limit in limits)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return " or ".join(f"`{member}`" for member in kind)
     if isinstance(kind, types.UnionType | types.GenericAlias) or typing.get_origin(kind):
         return f"`{kind}`".replace("typing.", "").replace("|", "or")
     return f"`{getattr(kind, '__name__', kind)}`"
+
+
+def _limits(least: float | None, most: float | None) -> str:
+    words = (f" from {least}" if least is not None else "", f" to {most}" if most is not None else "")
+    return "".join(words)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

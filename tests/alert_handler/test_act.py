@@ -74,6 +74,7 @@ def test_allowed_action_runs_once_and_is_told(stage: ActStage, decided: Case, le
     assert ledger.lines == ["shop attempt-1.lock"]
     assert acted.attempt is not None
     assert (acted.attempt.state, acted.attempt.number, acted.stage) == ("succeeded", 1, "verify")
+    assert (acted.attempt.started_at, acted.attempt.finished_at) == (NOW, NOW)
     assert [message.kind for message in acted.messages] == ["action"]
 
 
@@ -291,6 +292,7 @@ def test_metrics_count_attempts_failures_and_reaction(
     assert value("nightshift_remediation_failures_total", {"remediation": "ledger"}) == 1
     assert (value("nightshift_reaction_seconds_count"), value("nightshift_reaction_seconds_sum")) == (1, 1.5)
     assert value("nightshift_remediation_running") == 0
+    assert 0 <= (value("nightshift_remediation_duration_seconds_sum", {"remediation": "ledger"}) or 0) < 60
 
 
 @pytest.mark.parametrize(("later", "count"), [(-1.0, 1), (50.0, 2)])
@@ -302,3 +304,17 @@ def test_reaction_is_observed_once_an_episode(database: Database, decided: Case,
     episode = stored.incident.evolve(received_at=NOW + later)
     stage(stored.evolve(incident=episode, decision=decision(newest_attempt=1)))
     assert metrics.registry.get_sample_value("nightshift_reaction_seconds_count") == count
+
+
+@pytest.mark.parametrize("ended", [("succeeded", 1), ("failed", 2)])
+def test_action_and_its_failure_are_logged_in_the_agreed_words(
+    stage: ActStage, decided: Case, ledger: LedgerRemediation, caplog: pytest.LogCaptureFixture, ended: tuple[str, int]
+) -> None:
+    """The product requirements name these lines; a failure has one of its own."""
+    caplog.set_level("INFO")
+    status, lines = ended
+    ledger.outcome = Outcome(status=status, summary="so")  # type: ignore[arg-type]
+    stage(decided)
+    logged = [record.getMessage() for record in caplog.records if record.name == "alert_handler.act"]
+    expected = [f"🔧 Executed ledger for DiskFull: {status}, so", "❌ Failed to ledger: so"][:lines]
+    assert [line.partition(" incident=")[0] for line in logged] == expected

@@ -41,3 +41,28 @@ def test_unreachable_handler_ends_with_status_two(capsys: pytest.CaptureFixture[
     """A script sees that it failed."""
     assert __main__.main(["--web.external-url=http://127.0.0.1:1", "incidents"]) == 2
     assert "is the handler running there?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_flags_stand_before_or_after_the_verb(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], order: tuple[int, int]
+) -> None:
+    """Whoever types them need not know which parser they belong to."""
+    (tmp_path / "a.yml").write_text("mode: act")
+    words = ["check-config", f"--config.file={tmp_path}/a.yml"]
+    assert __main__.main([words[index] for index in order]) == 0
+    assert "valid: mode act" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["incidents", "--format", "json", "7"], ["incidents", "7", "--format", "json"]])
+def test_number_of_the_incident_stands_anywhere_after_its_verb(words: list[str]) -> None:
+    """`incidents 7`, with flags on either side."""
+    found = __main__.parser().parse_intermixed_args(words)
+    assert (found.verb, found.id, found.format, found.state) == ("incidents", 7, "json", "")
+
+
+def test_unknown_verb_ends_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    """The usage says what there is."""
+    with pytest.raises(SystemExit):
+        __main__.main(["serv"])
+    assert "check-config" in capsys.readouterr().err
