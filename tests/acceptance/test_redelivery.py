@@ -22,15 +22,20 @@ def proxy() -> Iterator[FlakyProxy]:
 
 
 @pytest.fixture(scope="module")
-def repair(lingering_options: Options, proxy: FlakyProxy) -> Iterator[Repair]:
-    """A dead worker on a stack whose Alertmanager talks to the handler through the proxy, followed to its end."""
-    stack = Stack(replace(lingering_options, handler_address=proxy.address))
-    proxy.losses.target = stack.layout.addresses["handler"]
-    with stack:
-        stack.wait_ready()
-        found, _ = break_one(stack, DEAD_WORKER)
-        follow(stack, [found])
-        yield found
+def stack(lingering_options: Options, proxy: FlakyProxy) -> Iterator[Stack]:
+    """A ready stack whose Alertmanager talks to the handler through the proxy."""
+    with Stack(replace(lingering_options, handler_address=proxy.address)) as running:
+        proxy.losses.target = running.layout.addresses["handler"]
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def repair(stack: Stack) -> Repair:
+    """A dead worker, followed to its end."""
+    found, _ = break_one(stack, DEAD_WORKER)
+    follow(stack, [found])
+    return found
 
 
 @pytest.mark.usefixtures("repair")
@@ -41,8 +46,9 @@ def test_redelivered_webhook_leads_to_one_action(proxy: FlakyProxy, ledger: Path
     assert len(ledger.read_text(encoding="utf-8").splitlines()) == 1
 
 
-def test_redelivered_webhook_makes_one_incident_with_one_attempt(repair: Repair) -> None:
-    """In the books it is one incident, one attempt, fixed."""
+def test_redelivered_webhook_makes_one_incident_with_one_attempt(stack: Stack, repair: Repair) -> None:
+    """In the books it is one incident that went through its stages once, one attempt, fixed."""
+    assert [incident.alertname for incident in stack.handler.incidents()] == [DEAD_WORKER.alertname]
     assert repair.incident is not None
-    assert len(repair.incident.attempts) == 1
-    assert repair.verdict == "fixed"
+    assert [step.stage for step in repair.incident.timeline].count("act") == 1
+    assert [attempt.verdict for attempt in repair.incident.attempts] == ["fixed"]
