@@ -159,6 +159,8 @@ def test_stale_decision_is_made_again(
     clock.advance(age)
     after = stage(decided)
     assert (after.stage, ledger.lines) == ("decide", [])
+    assert after.note is not None
+    assert (after.note.outcome, "s old" in after.note.text) == ("stale", True)
 
 
 def test_kill_switch_stops_what_was_allowed_already(
@@ -187,8 +189,9 @@ def test_decision_that_is_no_permission_runs_nothing(
 
 def test_case_without_decision_runs_nothing(stage: ActStage, decided: Case, ledger: LedgerRemediation) -> None:
     """No decision, no action."""
-    assert stage(decided.evolve(decision=None)).stage == "notify"
-    assert ledger.lines == []
+    after = stage(decided.evolve(decision=None))
+    assert (after.stage, ledger.lines) == ("notify", [])
+    assert after.note is not None
 
 
 def test_target_that_another_incident_holds_is_waited_for(
@@ -208,6 +211,8 @@ def test_action_of_another_incident_since_the_decision_asks_again(
     claim_other(database, target="mail")
     after = stage(decided)
     assert (after.stage, ledger.lines) == ("decide", [])
+    assert after.note is not None
+    assert "another action began" in after.note.text
 
 
 def test_two_workers_with_the_same_facts_act_once(
@@ -248,8 +253,10 @@ def test_orphan_beyond_its_deadline_calls_a_person(
 ) -> None:
     """A run that nobody can end any more is told, always under the same key."""
     started = attempts.start(attempts.claim(decided.incident.id, 1, "disk", decision().plan, NOW), NOW)  # type: ignore[arg-type]
-    clock.advance(playbook().deadline_seconds + 1)
     with locked(database.path.parent / f"attempt-{started.id}.lock"):
+        clock.advance(playbook().deadline_seconds)
+        assert stage(decided).messages == ()
+        clock.advance(1)
         told = [stage(decided).messages for _ in range(2)]
     assert [message.kind for message in told[0]] == ["escalation"]
     assert told[0][0].key == told[1][0].key

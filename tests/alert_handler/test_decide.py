@@ -215,3 +215,18 @@ def test_open_strikes_are_counted_by_pair() -> None:
 def test_earlier_decision_that_was_no_hold_is_noted_again(stage: DecideStage) -> None:
     """Asked twice and allowed twice, the timeline shows both."""
     assert stage(case(decision=decision())).note is not None
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"attempt": attempt(state="unknown")}, Reason.OUTCOME_UNKNOWN),
+        ({"attempt": attempt(), "verdict": verdict("inconclusive")}, Reason.INCONCLUSIVE),
+        ({"attempt": attempt(), "verdict": verdict("not_fixed")}, Reason.ALLOWED),
+    ],
+)
+def test_own_attempt_and_its_verdict_are_facts(stage: DecideStage, known: dict[str, object], expected: Reason) -> None:
+    """What this very incident went through is known to the policy."""
+    decided = stage(case(**known))
+    assert decided.decision is not None
+    assert decided.decision.reason is expected
