@@ -96,6 +96,7 @@ def test_incident_is_shown_whole(home: House) -> None:
     seen = views.incident(home.handler, 1)
     assert seen is not None
     assert (seen["verdict"], seen["state"], seen["standing"]["word"]) == ("fixed", "closed", "Fixed")
+    assert (seen["lesson"], seen["verdict_text"][:11]) == ("cleanup fixed DiskFull 1 of 1 times", "healthy for")
     assert [a["verdict"] for a in seen["attempts"]] == ["fixed"]
     assert {message.kind for message in seen["messages"]} == {"action", "verdict", "resolved"}
 
