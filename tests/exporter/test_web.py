@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter import config
+from exporter import config, web
 from exporter.app import Exporter
 from exporter.web import Application, scrape_seconds
 
@@ -52,12 +52,21 @@ def test_metrics_are_text_by_default(ask: Ask) -> None:
     assert b"nightshift_build_info" in body
 
 
-def test_metrics_negotiates_openmetrics_and_gzip(ask: Ask) -> None:
-    """Prometheus gets what it prefers."""
-    _, headers, body = ask("/metrics", accept="application/openmetrics-text;version=1.0.0", accept_encoding="gzip")
+def test_metrics_negotiates_openmetrics(ask: Ask) -> None:
+    """Prometheus gets the format that it prefers."""
+    _, headers, body = ask("/metrics", accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
     assert headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert body.endswith(b"# EOF\n")
+
+
+def test_metrics_compresses_large_bodies_only(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that takes gzip gets it where there is something to gain."""
+    assert "Content-Encoding" not in ask("/metrics", accept_encoding="gzip")[1]
+    monkeypatch.setattr(web, "GZIP_FROM_BYTES", 100)
+    _, headers, body = ask("/metrics", accept_encoding="gzip")
     assert headers["Content-Encoding"] == "gzip"
-    assert gzip.decompress(body).endswith(b"# EOF\n")
+    assert b"nightshift_build_info" in gzip.decompress(body)
+    assert "Content-Encoding" not in ask("/metrics", accept_encoding="br")[1]
 
 
 @pytest.mark.parametrize("target", ["/", "/metrics", "/-/healthy", "/-/ready"])
