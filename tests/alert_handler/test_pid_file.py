@@ -74,7 +74,19 @@ def test_find_nobody(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["abc", "-1", "0", "1", "12 13", "4194305", "9" * 11, os.getpid(), os.getppid(), "x" * 200]
+    "text",
+    [
+        "abc",
+        "-1",
+        "0",
+        "1",
+        "12 13",
+        "4194305",
+        "9" * 11,
+        pytest.param(os.getpid(), id="own"),
+        pytest.param(os.getppid(), id="parent"),
+        "x" * 200,
+    ],
 )
 def test_find_no_usable_number_is_a_doubt(tmp_path: Path, text: object) -> None:
     """Words, the init process and ourselves are never a service."""

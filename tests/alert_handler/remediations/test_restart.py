@@ -170,7 +170,7 @@ def test_restarted_daemon_survives_the_handlers_death(machine: Machine) -> None:
 
 def test_start_that_ends_at_once_has_failed(machine: Machine) -> None:
     """A daemon that dies during start is told with its exit code."""
-    outcome = machine.run(machine.by_pid_file("brief", log_file=str(machine.folder / "log")))
+    outcome = machine.run(machine.by_pid_file("brief", settle_seconds=30, log_file=str(machine.folder / "log")))
     assert outcome.status == "failed"
     assert "exit code 3" in outcome.summary or "did not live for" in outcome.summary
 
