@@ -24,7 +24,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-THREADS = 16
+#: Requests answered at once. Each thread holds a connection to the store: 16 of them cost 2 MB more and gain nothing.
+THREADS = 8
 
 
 class Reloader:
