@@ -1,7 +1,8 @@
 """SQLite as the store: WAL with synchronous FULL, so that a commit has reached the disk (ADR 0001).
 
-One writer at a time: threads of this process take turns at a lock, which costs less than SQLite's own back-off;
-another process that writes (a backup, a person's shell) is waited for. One handler per file: a second one is refused.
+Two connections, one that writes and one that reads, at which the threads of this process take turns: a lock costs less
+than SQLite's own back-off, and a connection for each of some twenty threads costs 5 MB. Another process that writes (a
+backup, a person's shell) is waited for. One handler per file: a second one is refused.
 """
 
 import fcntl
@@ -20,6 +21,7 @@ from alert_handler.errors import ConfigInvalid, StoreUnavailable
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_SECONDS = 5.0
 PREFIX = "sqlite:///"
+WRITER, READER = "writer", "reader"
 
 Row = sqlite3.Row
 Params = Mapping[str, object]
@@ -70,8 +72,9 @@ class Database:
         # A link to the file must find the same lock.
         self.path = path.resolve()
         self._queries = load_queries()
-        self._local = threading.local()
         self._turn = threading.Lock()
+        self._reading = threading.Lock()
+        self._connections: dict[str, sqlite3.Connection] = {}
         self._writable = True
         self._closed = False
         self._lock = _lock(self.path)
@@ -119,12 +122,13 @@ class Database:
             StoreUnavailable: SQLite cannot read.
         """
         try:
-            connection = self._connection()
-            connection.execute("BEGIN")
-            try:
-                yield Transaction(connection, self._queries)
-            finally:
-                connection.execute("ROLLBACK")
+            with self._reading:
+                connection = self._connection(READER)
+                connection.execute("BEGIN")
+                try:
+                    yield Transaction(connection, self._queries)
+                finally:
+                    connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise StoreUnavailable(f"store {self.path}: cannot read: {error}") from error
 
@@ -143,34 +147,22 @@ class Database:
         return sum(_size(self.path.with_name(self.path.name + suffix)) for suffix in ("", "-wal", "-shm"))
 
     def close(self) -> None:
-        """Let go of the file, once; whoever still writes is waited for, whoever comes later is refused.
-
-        Other threads' connections close with their threads.
-        """
-        with self._turn:
+        """Let go of the file, once; whoever still reads or writes is waited for, whoever comes later is refused."""
+        with self._turn, self._reading:
             if self._closed:
                 return
             self._closed = True
-            self._local.own = None
+            for connection in self._connections.values():
+                connection.close()
             os.close(self._lock)
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connection(self, role: str = WRITER) -> sqlite3.Connection:
+        """The connection of *role*, whose lock the caller holds."""
         if self._closed:
             raise StoreUnavailable(f"store {self.path}: is closed")
-        own: _Own | None = getattr(self._local, "own", None)
-        if own is None:
-            own = self._local.own = _Own(_connect(self.path))
-        return own.connection
-
-
-class _Own:
-    """A thread's connection, closed when the thread ends: by itself it would wait for the garbage collector."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-
-    def __del__(self) -> None:
-        self.connection.close()
+        if role not in self._connections:
+            self._connections[role] = _connect(self.path)
+        return self._connections[role]
 
 
 @contextmanager
@@ -185,7 +177,7 @@ def _rolled_back(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Used by its own thread alone, but closed by whoever sees that thread end.
+    # Used by many threads, one at a time.
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         _prepare(connection)
@@ -202,7 +194,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError(f"the file system gives no write-ahead log (journal_mode {mode})")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA cache_size = -512")  # KiB; every thread has its own
+    connection.execute("PRAGMA cache_size = -512")  # KiB
 
 
 def _size(file: Path) -> int:
