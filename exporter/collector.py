@@ -19,7 +19,8 @@ from typing import ClassVar, Protocol, TypeVar, cast
 import msgspec
 
 from chassis import plugins
-from exporter.families import Family, Metric
+from exporter.families import Metric
+from exporter.sheets import Part
 
 KIND = "collector"
 
@@ -40,7 +41,7 @@ class Collector(Protocol):
     config: ClassVar[type[CollectorConfig]]
     metrics: ClassVar[tuple[Metric, ...]]
 
-    def collect(self) -> Iterable[Family]:
+    def collect(self) -> Iterable[Part]:
         """The samples of this moment; nothing to report is an empty answer.
 
         Raises:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Protocol, cast
 
 from exporter.families import SUFFIXES, Family, Kind, Metric, go_float, series
+from exporter.sheets import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,40 +50,36 @@ class ClientMetric(Protocol):
         """The samples."""
 
 
-def render(families: Iterable[Family], form: Format) -> bytes:
-    """The exposition of *families* in *form*; a family without samples leaves no trace."""
-    merged = merge(families)
+def render(parts: Iterable[Part], form: Format) -> bytes:
+    """The exposition of *parts* in *form*; a family without samples leaves no trace."""
+    merged = merge(list(parts))
     text = _join(merged, form, str)
     if "nan\n" in text or "inf\n" in text:  # Python's words; nothing but a value ends a line of a sample
         text = _join(merged, form, go_float)
     return text.encode()
 
 
-def _join(families: Iterable[Family], form: Format, number: Callable[[float], str]) -> str:
-    pieces: list[str] = []
-    for family in families:
-        pieces.append(family.metric.openmetrics_header if form.openmetrics else family.metric.text_header)
-        for prefix, value in family.samples.items():
-            pieces += (prefix, number(value), "\n")
-    pieces.append("# EOF\n" if form.openmetrics else "")
-    return "".join(pieces)
+def _join(parts: Sequence[Part], form: Format, number: Callable[[float], str]) -> str:
+    end = "# EOF\n" if form.openmetrics else ""
+    return "".join([part.text(number, openmetrics=form.openmetrics) for part in parts]) + end
 
 
-def merge(families: Iterable[Family]) -> list[Family]:
-    """One family per metric name: both formats forbid a second one, and the first sample of a series counts."""
+def merge(parts: Sequence[Part]) -> Sequence[Part]:
+    """The parts with one family per name: both formats forbid a second one, and the first sample of a series counts."""
+    names = [name for part in parts for name in part.names]
+    if len(set(names)) == len(names):
+        return parts
     first: dict[str, Family] = {}
-    for family in families:
-        if not family.samples:
-            continue
+    for family in [family for part in parts for family in part.families()]:
         name = family.metric.base_name
-        if name in first:
-            joined = Family(first[name].metric)
-            joined.samples = first[name].samples | {
-                prefix: value for prefix, value in family.samples.items() if prefix not in first[name].samples
-            }
-            first[name] = joined
-        else:
+        if name not in first:
             first[name] = family
+            continue
+        joined = Family(first[name].metric)
+        joined.samples = first[name].samples.copy()
+        for prefix, value in family.samples.items():
+            joined.samples.setdefault(prefix, value)
+        first[name] = joined
     return list(first.values())
 
 

@@ -8,7 +8,7 @@ costs one dictionary look-up, a series cannot occur twice, and rendering is join
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Literal
 
@@ -100,6 +100,24 @@ class Family:
         self.metric = metric
         self.samples: dict[str, float] = {} if value is None else {metric.prefixes[()]: +value}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of the family in OpenMetrics, once it has samples."""
+        return (self.metric.base_name,) if self.samples else ()
+
+    def families(self) -> "list[Family]":
+        """Itself, as the only one."""
+        return [self]
+
+    def text(self, number: Callable[[float], str], *, openmetrics: bool) -> str:
+        """The headers and lines, each value written by *number*; nothing where there are no samples."""
+        if not self.samples:
+            return ""
+        pieces = [self.metric.openmetrics_header if openmetrics else self.metric.text_header]
+        for prefix, value in self.samples.items():
+            pieces += (prefix, number(value), "\n")
+        return "".join(pieces)
+
     def add(self, value: float, *labels: str) -> None:
         """Add the sample with these label values, in the order of the metric's label names.
 
@@ -107,15 +125,6 @@ class Family:
             ValueError: the number of labels is not the metric's.
         """
         self.samples[self.metric.prefixes[labels]] = +value  # a plus sign makes True a 1
-
-    def add_all(self, labels: Iterable[tuple[str, ...]], values: Iterable[float]) -> None:
-        """Add a sample for each set of label values, in one go; the values are plain numbers.
-
-        Raises:
-            ValueError: there are not as many values as labels, or the number of labels is not the metric's.
-        """
-        prefixes = self.metric.prefixes
-        self.samples.update(zip([prefixes[one] for one in labels], values, strict=True))
 
     def add_histogram(self, histogram: "Histogram", *labels: str) -> None:
         """Add the buckets, sum and count of *histogram* under these label values.

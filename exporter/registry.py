@@ -16,7 +16,8 @@ from queue import SimpleQueue
 from chassis.logs import event
 from exporter.collector import Collector
 from exporter.errors import CollectorError
-from exporter.families import Family, Metric
+from exporter.families import Metric
+from exporter.sheets import Part, Sheets
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Run:
 
     started: float
     seconds: float = 0.0
-    families: list[Family] | None = None
+    families: list[Part] | None = None
     overdue: bool = False
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -125,7 +126,7 @@ class Runner:
             run.done.set()
         self._collector.close()
 
-    def _collect(self) -> list[Family] | None:
+    def _collect(self) -> list[Part] | None:
         """The collector's families; None and a log line if it raises."""
         try:
             families = list(self._collector.collect())
@@ -154,6 +155,7 @@ class Registry:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._runners: dict[str, Runner] = {}
+        self._sheets = Sheets(lambda names: [(metric, zip(names)) for metric in METRICS])
 
     def replace(self, keep: set[str], new: Mapping[str, Collector]) -> None:
         """Keep the collectors named in *keep*, add *new*, end the others; scrapes under way finish with the old."""
@@ -165,19 +167,21 @@ class Registry:
             if name not in kept:
                 runner.close()
 
-    def scrape(self, seconds: float) -> list[Family]:
-        """The families of every collector that answers within *seconds*, then those that tell how each one did."""
+    def scrape(self, seconds: float) -> list[Part]:
+        """What every collector gives that answers within *seconds*, then how each one did."""
         deadline = self._monotonic() + seconds
         runs = [(runner, runner.start()) for runner in self._runners.values()]
-        families: list[Family] = []
-        success, duration, last = (Family(metric) for metric in METRICS)
+        parts: list[Part] = []
+        success: list[float] = []
+        durations: list[float] = []
         for runner, run in runs:
             done = runner.wait(run, deadline)
-            families.extend(run.families or () if done else ())
-            success.add(done and run.families is not None, runner.name)
-            duration.add(run.seconds if done else self._monotonic() - run.started, runner.name)
-            last.add(runner.last_success, runner.name)
-        return [*families, success, duration, last]
+            parts.extend(run.families or () if done else ())
+            success.append(int(done and run.families is not None))
+            durations.append(run.seconds if done else self._monotonic() - run.started)
+        names = [runner.name for runner, _ in runs]
+        last = [runner.last_success for runner, _ in runs]
+        return [*parts, self._sheets.sheet(names, [*success, *durations, *last])]
 
     def close(self) -> None:
         """End every collector."""

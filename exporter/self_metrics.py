@@ -3,10 +3,11 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from chassis import VERSION
-from exporter.families import Family, Metric
+from exporter.families import Metric
+from exporter.sheets import Layout, Sheet
 from exporter.sources import own_process
 
 BUILD_INFO = Metric(
@@ -32,8 +33,8 @@ class SelfMetrics:
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
         revision = os.environ.get("NIGHTSHIFT_REVISION", "unknown")
-        self._build = Family(BUILD_INFO)
-        self._build.add(1, VERSION, revision, platform.python_version())
+        build = (VERSION, revision, platform.python_version())
+        self._layout = Layout([(BUILD_INFO, [build]), (RELOAD_SUCCESSFUL, [()]), (RELOAD_TIMESTAMP, [()])])
         self._process = own_process.OwnProcess()
         self._reload_successful = 0
         self._reload_timestamp = 0.0
@@ -44,9 +45,6 @@ class SelfMetrics:
         if successful:
             self._reload_timestamp = self._wall()
 
-    def collect(self) -> Iterator[Family]:
-        """The families of this moment."""
-        yield self._build
-        yield Family(RELOAD_SUCCESSFUL, self._reload_successful)
-        yield Family(RELOAD_TIMESTAMP, self._reload_timestamp)
-        yield from self._process.collect()
+    def collect(self) -> list[Sheet]:
+        """The values of this moment."""
+        return [Sheet(self._layout, [1, self._reload_successful, self._reload_timestamp]), *self._process.collect()]

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from exporter.collector import CollectorConfig, collector
 from exporter.families import Family, Metric
+from exporter.sheets import Layout, Part, Rows, Sheet, Sheets
 from exporter.sources import mounts, procfs
 from exporter.sources.mounts import Mount
 
@@ -166,23 +167,29 @@ class Resources:
         self._devices = re.compile(config.exclude_network_devices)
         self._space = mounts.Space(config.filesystem_root, statvfs)
         self._monotonic = monotonic
+        self._stat = Sheets(stat_rows)
+        self._meminfo = Sheets(lambda fields: [(MEMINFO, zip(fields))])
+        self._diskstats = Sheets(lambda disks: [(metric, zip(disks)) for metric in DISK])
+        self._net_dev = Sheets(lambda devices: [(metric, zip(devices)) for metric in (*RECEIVED, *TRANSMITTED)])
         self._mounts: list[Mount] = []
         self._mounts_read = float("-inf")
 
-    def collect(self) -> list[Family]:
+    def collect(self) -> list[Part]:
         """The machine as it is now; a file that this kernel does not have leaves its families out.
 
         Raises:
             CollectorError: a file cannot be read or understood.
         """
         mounted = self._mounted()
+        meminfo = procfs.parse_meminfo(self._read("meminfo"))
         return [
-            *stat_families(self._read("stat")),
-            *memory_families(self._read("meminfo")),
-            *load_families(self._read("loadavg")),
-            *handle_families(self._read("sys/fs/file-nr")),
-            *disk_families(self._read("diskstats"), self._disks),
-            *network_families(self._read("net/dev"), self._devices),
+            self._stat.sheet(*stat_values(self._read("stat"))),
+            *memory_parts(meminfo),
+            self._meminfo.sheet(list(meminfo), list(meminfo.values())),
+            *load_parts(self._read("loadavg")),
+            *handle_parts(self._read("sys/fs/file-nr")),
+            self._diskstats.sheet(*_columns(procfs.parse_diskstats(self._read("diskstats"), self._disks))),
+            self._net_dev.sheet(*_columns(procfs.parse_net_dev(self._read("net/dev"), self._devices))),
             *pressure_families({name: self._read(f"pressure/{name}") for name in _PRESSURES}),
             *filesystem_families(mounted, self._space.ask(mounted)),
         ]
@@ -227,60 +234,54 @@ _FILES = (
 )
 
 
-def stat_families(raw: bytes) -> list[Family]:
-    """Processors and kernel counters from /proc/stat."""
+def stat_rows(names: Sequence[str]) -> Rows:
+    """The series of /proc/stat, for the names that `stat_values` gives."""
+    cpus = [name for name in names if name not in KERNEL]
+    yield CPU_SECONDS, [(cpu, mode) for cpu in cpus for mode in procfs.CPU_MODES]
+    yield CPU_COUNT, [()] if cpus else []
+    yield from ((KERNEL[name], [()]) for name in names if name in KERNEL)
+
+
+def stat_values(raw: bytes) -> tuple[list[str], list[float]]:
+    """The processors and kernel counters of /proc/stat: their names, then their values."""
     cpus, counters = procfs.parse_stat(raw)
-    seconds = Family(CPU_SECONDS)
-    for cpu, times in cpus.items():
-        seconds.add_all([(cpu, mode) for mode in procfs.CPU_MODES[: len(times)]], times)
-    count = [Family(CPU_COUNT, len(cpus))] if cpus else []
-    return [seconds, *count, *(Family(metric, counters[key]) for key, metric in KERNEL.items() if key in counters)]
+    names = [*cpus, *(name for name in KERNEL if name in counters)]
+    seconds = [value for times in cpus.values() for value in times]
+    count = [len(cpus)] if cpus else []
+    return names, [*seconds, *count, *(counters[name] for name in names if name in KERNEL)]
 
 
-def memory_families(raw: bytes) -> list[Family]:
-    """Memory from /proc/meminfo."""
-    fields = procfs.parse_meminfo(raw)
-    info = Family(MEMINFO)
-    info.add_all(zip(fields), fields.values())
+def memory_parts(fields: dict[str, int]) -> list[Sheet]:
+    """What the fields of /proc/meminfo come to."""
     available, used = procfs.available_bytes(fields), procfs.used_memory_ratio(fields)
     if available is None or used is None:
-        return [info]
-    total = Family(MEMORY_TOTAL, fields["MemTotal"])
-    return [total, Family(MEMORY_AVAILABLE, available), Family(MEMORY_USED, used), info]
+        return []
+    return [Sheet(_MEMORY_LAYOUT, [fields["MemTotal"], available, used])]
 
 
-def load_families(raw: bytes) -> list[Family]:
+def load_parts(raw: bytes) -> list[Sheet]:
     """Load averages from /proc/loadavg."""
-    return list(map(Family, LOAD, procfs.parse_numbers(raw, "loadavg")))
+    numbers = procfs.parse_numbers(raw, "loadavg")
+    return [Sheet(_LOAD_LAYOUT, numbers)] if len(numbers) == 3 else []
 
 
-def handle_families(raw: bytes) -> list[Family]:
+def handle_parts(raw: bytes) -> list[Sheet]:
     """File handles from /proc/sys/fs/file-nr."""
     numbers = procfs.parse_numbers(raw, "file-nr")
     if len(numbers) < 3:
         return []
     allocated, _, limit = numbers
-    used = allocated / limit if limit else 0.0
-    return [Family(HANDLES_ALLOCATED, int(allocated)), Family(HANDLES_MAX, int(limit)), Family(HANDLES_USED, used)]
+    return [Sheet(_HANDLES_LAYOUT, [int(allocated), int(limit), allocated / limit if limit else 0.0])]
 
 
-def disk_families(raw: bytes, excluded: re.Pattern[str]) -> Sequence[Family]:
-    """Disks from /proc/diskstats."""
-    return _columns(DISK, procfs.parse_diskstats(raw, excluded))
+def _columns(rows: Mapping[str, Sequence[float]]) -> tuple[list[str], list[float]]:
+    """The names of *rows*, and their values column by column."""
+    return list(rows), [value for column in zip(*rows.values(), strict=True) for value in column]
 
 
-def network_families(raw: bytes, excluded: re.Pattern[str]) -> Sequence[Family]:
-    """Network devices from /proc/net/dev."""
-    return _columns((*RECEIVED, *TRANSMITTED), procfs.parse_net_dev(raw, excluded))
-
-
-def _columns(metrics: Sequence[Metric], rows: Mapping[str, Sequence[float]]) -> Sequence[Family]:
-    """One family for each column of *rows*, which are by device."""
-    families = [Family(metric) for metric in metrics]
-    devices = list(zip(rows))
-    for family, column in zip(families, zip(*rows.values(), strict=True), strict=False):
-        family.add_all(devices, column)
-    return families
+_MEMORY_LAYOUT = Layout((metric, [()]) for metric in (MEMORY_TOTAL, MEMORY_AVAILABLE, MEMORY_USED))
+_LOAD_LAYOUT = Layout((metric, [()]) for metric in LOAD)
+_HANDLES_LAYOUT = Layout((metric, [()]) for metric in (HANDLES_ALLOCATED, HANDLES_MAX, HANDLES_USED))
 
 
 def pressure_families(raw: dict[str, bytes]) -> tuple[Family, Family]:

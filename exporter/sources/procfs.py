@@ -81,7 +81,9 @@ def parse_stat(raw: bytes) -> Stat:
             if not key.startswith("cpu"):
                 counters[key] = int(rest.partition(" ")[0])
             elif key != "cpu":
-                cpus[key[3:]] = [int(field) / TICKS for field in rest.split()[: len(CPU_MODES)]]
+                user, nice, system, idle, iowait, irq, softirq, steal, *_ = map(int, rest.split())
+                ticks = (user, nice, system, idle, iowait, irq, softirq, steal)
+                cpus[key[3:]] = [tick / TICKS for tick in ticks]
     except ValueError as error:
         raise SourceMalformed(f"stat: {error}") from error
     return Stat(cpus, counters)

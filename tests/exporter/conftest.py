@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.families import Family
+from exporter.sheets import Part
 from tests.exporter.doubles import Clock, Samples, Shown, Site, Statvfs, Until, serving
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -57,7 +57,8 @@ def until() -> Until:
 def shown() -> Shown:
     """Every sample of some families by its text, without the blank at its end."""
 
-    def collect(families: Iterable[Family]) -> Samples:
+    def collect(parts: Iterable[Part]) -> Samples:
+        families = [family for part in parts for family in part.families()]
         return {text.rstrip(): value for family in families for text, value in family.samples.items()}
 
     return collect

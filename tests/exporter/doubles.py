@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
-from exporter.families import Family
+from exporter.sheets import Part
 
 Statvfs = Callable[[str], os.statvfs_result]
 Until = Callable[[Callable[[], object]], None]
 Samples = dict[str, float]
-Shown = Callable[[Iterable[Family]], Samples]
+Shown = Callable[[Iterable[Part]], Samples]
 
 
 @dataclass

@@ -58,7 +58,7 @@ def test_collector_configuration_has_defaults(name: str) -> None:
 def test_collector_yields_declared_metrics_only(running: Collector) -> None:
     """What is shown was declared, so `describe` and the rules know it."""
     declared = {id(metric) for metric in type(running).metrics}
-    families = list(running.collect())
+    families = [family for part in running.collect() for family in part.families()]
     assert families
     assert {id(family.metric) for family in families} <= declared
 

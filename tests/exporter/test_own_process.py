@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def test_collect_values_are_those_of_prometheus_client(shown: Shown) -> None:
     ours = shown(OwnProcess().collect())
     for name, value in theirs.items():
         assert ours[name] == pytest.approx(value, rel=0.2, abs=1.0)
+
+
+def test_collect_counts_descriptors_on_older_kernels(monkeypatch: pytest.MonkeyPatch, shown: Shown) -> None:
+    """Where the kernel gives the folder no size, its entries are counted."""
+    process = OwnProcess()
+    counted = shown(process.collect())["process_open_fds"]
+    monkeypatch.setattr(Path, "stat", lambda _: os.stat_result([0] * 10))
+    assert shown(process.collect())["process_open_fds"] == pytest.approx(counted, abs=2)
 
 
 def test_collect_without_proc_is_empty(tmp_path: Path) -> None:
