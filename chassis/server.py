@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
+from waitress.trigger import trigger
 
 from chassis.logs import event
 
@@ -98,15 +99,19 @@ class Server(AbstractContextManager["Server"]):
     ) -> None:
         """Stop listening and finish the requests that came before, for `DRAIN_SECONDS` at the most."""
         self._stopping.set()
-        for listener in self._of(BaseWSGIServer):
-            listener.pull_trigger()
+        for pipe in self._of(trigger):
+            pipe.pull_trigger()
         self._thread.join()
+        if not self._dispatcher.threads:
+            # Closed only now, when nobody can write to them any more: whoever wakes the loop, a thread that answers
+            # late or this one above, must never write into a descriptor that is a database by then.
+            wasyncore.close_all(self._map)
 
     def _of(self, kind: type[Any]) -> list[Any]:
         return [each for each in list(self._map.values()) if isinstance(each, kind)]
 
     def _serve(self) -> None:
-        """The loop over all sockets; it alone opens and closes them."""
+        """The loop over all sockets; it alone opens and closes them, the wake-up pipes excepted."""
         while not self._stopping.is_set():
             self._poll(_POLL_SECONDS)
         for listener in self._of(BaseWSGIServer):
@@ -117,10 +122,6 @@ class Server(AbstractContextManager["Server"]):
         self._dispatcher.shutdown(timeout=0.5)
         for channel in self._of(HTTPChannel):
             channel.handle_close()
-        if not self._dispatcher.threads:
-            # A thread that still works wakes the loop when it is done: it must never write to a descriptor that was
-            # closed here and is a database by then. So the pipes stay open until the last thread is gone.
-            wasyncore.close_all(self._map)
 
     def _poll(self, seconds: float) -> None:
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
