@@ -6,6 +6,7 @@ python -m demo stop FOLDER   # end a demo that was kept
 """
 
 import argparse
+import logging
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from demo import kept
+from demo import binaries, kept
 from demo.binaries import BinaryMissingError, find
 from demo.configs import ShippedFileChangedError
 from demo.progress import Progress, table
@@ -32,6 +33,18 @@ GOAL_SECONDS = 60
 
 class StoppedError(Exception):
     """Somebody asked the demo to end (Ctrl-C, SIGTERM, a closed terminal)."""
+
+
+class Steps(logging.Handler):
+    """Shows log records (of a download, the first time) as steps."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record, one step."""
+        self._progress.step(record.getMessage())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -98,7 +111,9 @@ def _demo(args: argparse.Namespace, progress: Progress) -> int:
         StackFailedError: a part of the stack does not come up or ends.
     """
     progress.text("Nightshift demo: a fault, an alert, a repair, a verified recovery. No Docker, no root.")
-    progress.waiting("looking for Prometheus and Alertmanager")
+    binaries_log = logging.getLogger(binaries.__name__)
+    binaries_log.addHandler(Steps(progress))
+    binaries_log.setLevel(logging.INFO)
     versions = ", ".join(_version(name, args.suite) for name in ("prometheus", "alertmanager"))
     progress.step(f"programs: {versions}")
     with Stack(Options(interval_seconds=args.interval, suite=args.suite), progress) as stack:

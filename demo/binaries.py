@@ -247,7 +247,7 @@ def _download_and_unpack(package: str, suite: str | None, target: Path) -> None:
         _run(["dpkg-deb", "-x", str(archive), str(tree)], work, {})
         relocate(tree)
         tree.rename(target)
-    _log.info("unpacked package %s into %s", package, target)
+    _log.info("unpacked Debian package %s into %s", package, target)
 
 
 def _download(package: str, suite: str | None, work: Path, private: Path) -> Path:
@@ -256,7 +256,7 @@ def _download(package: str, suite: str | None, work: Path, private: Path) -> Pat
     Raises:
         BinaryMissingError: neither offers it.
     """
-    _log.info("downloading package %s (%s)", package, suite or codename())
+    _log.info("downloading Debian package %s (%s)", package, suite or codename())
     config = work / "apt.conf"
     config.write_text(_APT_CONFIG, encoding="utf-8")
     failure: BinaryMissingError | None = None
