@@ -146,7 +146,19 @@ def test_verdict_is_written_to_attempt_and_timeline(look: Look, acted: Case, clo
     assert after.attempt is not None
     assert (after.attempt.verdict, after.attempt.verified_at) == ("fixed", clock.now)
     assert after.note is not None
-    assert after.note.outcome == "fixed"
+    assert (after.note.outcome, after.note.text) == ("fixed", "healthy for 10 s: 0.5 (healthy: < 0.8)")
+
+
+@pytest.mark.parametrize(
+    ("seen", "text"),
+    [("u", "still there: 0.95 (healthy: < 0.8)"), ("n", "nothing to see: Prometheus has no such series now")],
+)
+def test_verdict_says_what_was_seen_last(look: Look, acted: Case, seen: str, text: str) -> None:
+    """People read the value, not only the word, and the last look is kept."""
+    after = look(acted, seen * 61)
+    assert after.verdict is not None
+    assert after.verification is not None
+    assert (after.verdict.text, after.verification.last[0]) == (text, seen)
 
 
 def test_resolved_alert_changes_no_verdict(look: Look, acted: Case) -> None:
@@ -205,7 +217,8 @@ def test_playbook_that_is_gone_gives_inconclusive(
 
 def test_case_without_attempt_goes_to_notify(stage: VerifyStage) -> None:
     """There is nothing to verify."""
-    assert stage(case()).stage == "notify"
+    after = stage(case())
+    assert (after.stage, after.note is not None) == ("notify", True)
 
 
 LOOKS = st.lists(
