@@ -42,7 +42,10 @@ READY: Mapping[str, str] = {
 }
 READY_SECONDS = 60.0
 # Our daemons run from any working directory; Go's collector is told to keep Prometheus and Alertmanager small.
-ENVIRONMENT: Mapping[str, str] = {"PYTHONPATH": str(ROOT), "GOGC": "50"}
+ENVIRONMENT: Mapping[str, str] = {
+    "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+    "GOGC": "50",
+}
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- a tmpfs, used through mkdtemp
 PREFIX = "nightshift-demo-"
 
