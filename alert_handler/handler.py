@@ -29,6 +29,7 @@ from alert_handler.notify import NotifyStage
 from alert_handler.pipeline import Pipeline
 from alert_handler.plugins import build_channels, build_diagnosers, build_remediations
 from alert_handler.prometheus_api import PrometheusApi
+from alert_handler.rush import Rush
 from alert_handler.store.attempts import Attempts
 from alert_handler.store.inbox import Delivery, Inbox
 from alert_handler.store.incidents import Incidents
@@ -123,7 +124,8 @@ class Handler:
         self._couriers = Crew(self._told)
         #: Nobody rings for it: what it asks of others must not become more when alerts do.
         self._keeper = Crew(Bell())
-        self._stopped = False
+        self._rush = Rush()
+        self._stopping = threading.Event()
 
     def receive(self, sender: str, body: bytes) -> None:
         """Store a webhook body; when this returns it is on disk.
@@ -131,6 +133,7 @@ class Handler:
         Raises:
             StoreUnavailable: it is not; the sender must send again.
         """
+        self._rush.note()
         self.inbox.add(Delivery(sender=sender, received_at=self.clock(), body=body))
         self._arrived.ring()
 
@@ -148,7 +151,7 @@ class Handler:
 
     def stop(self) -> None:
         """Finish the stages that run, start no other one, and let go of the store."""
-        self._stopped = True
+        self._stopping.set()
         self.inbox.close()
         self.worker.stop()
         self._workers.dismiss()
@@ -176,7 +179,7 @@ class Handler:
 
     def ready(self) -> str:
         """Nothing when it takes and works on webhooks, else what is wrong."""
-        if self._stopped:
+        if self._stopping.is_set():
             return "stopping"
         if not self.database.writable and not self.database.probe():
             return "the store cannot be written"
@@ -220,12 +223,14 @@ class Handler:
         )
 
     def _receive_turn(self) -> float:
+        self._rush.step_back(self._stopping)
         if not self.lifecycle.absorb():
             return IDLE_SECONDS
         self._due.ring()
         return 0.0
 
     def _work_turn(self) -> float:
+        self._rush.step_back(self._stopping)
         if not self.worker.turn():
             return self.worker.next_due_in()
         self._told.ring()

@@ -128,7 +128,7 @@ def decode(document: Any, into: type[Struct], name: str) -> Struct:  # noqa: ANN
 def nearest(word: str, known: typing.Iterable[str]) -> str:
     """` (did you mean "x"?)` for the known word closest to *word*, else the list of known words."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     if close:
         return f' (did you mean "{close[0]}"?)'
     return f" (known: {', '.join(names)})" if names else ""

@@ -129,7 +129,7 @@ SELECT * FROM attempts WHERE incident_id = :incident_id AND number = :number;
 SELECT * FROM attempts WHERE incident_id = :incident_id ORDER BY number;
 
 -- name: attempts_since
-SELECT * FROM attempts WHERE claimed_at > :since ORDER BY claimed_at;
+SELECT * FROM attempts WHERE claimed_at > :since OR state IN ('claimed', 'started') ORDER BY claimed_at;
 
 -- name: attempts_list
 SELECT * FROM attempts WHERE id < :before ORDER BY id DESC LIMIT :limit;

@@ -48,6 +48,7 @@ def test_readme_configuration_is_valid(tmp_path: Path) -> None:
     example = re.search(r"```yaml\n(# alert_handler.yml.*?)```", README, re.DOTALL)
     assert example is not None
     (tmp_path / "slack.url").write_text("http://127.0.0.1:9/hook", encoding="utf-8")
+    (tmp_path / "slack.url").chmod(0o600)
     text = example.group(1).replace("/etc/nightshift/slack.url", str(tmp_path / "slack.url"))
     (tmp_path / "alert_handler.yml").write_text(text, encoding="utf-8")
     command = [
