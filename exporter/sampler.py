@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 
+#: How long the first scrape may wait for first samples: long enough for what answers, too short to miss a deadline.
+SETTLE_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Sample(Generic[Value]):
@@ -78,13 +81,21 @@ class Sampler:
     def __init__(self) -> None:
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._firsts: list[threading.Event] = []
+        self._settled_by = time.monotonic() + SETTLE_SECONDS
 
     def start(self, source: Source[Value]) -> Source[Value]:
         """Begin to sample *source*, at once; gives it back."""
         thread = threading.Thread(target=self._work, args=(source,), name=f"source {source.name}", daemon=True)
         self._threads.append(thread)
+        self._firsts.append(source.first)
         thread.start()
         return source
+
+    def settle(self) -> None:
+        """Wait for every source's first turn, until `SETTLE_SECONDS` after the start; later calls do not wait."""
+        for first in self._firsts:
+            first.wait(max(0.0, self._settled_by - time.monotonic()))
 
     def close(self, seconds: float = 1.0) -> bool:
         """Ask every thread to end and wait for all of them at most *seconds*; whether all have ended."""

@@ -251,15 +251,14 @@ class HealthCollector:
             Poll(name, target, LocalReadings(target.local_path, config.proc_root))
             for name, target in sorted(config.services.items())
         ]
-        self._patience = max((2 * target.timeout_seconds for target in config.services.values()), default=0.0)
         for poll in self._polls:
             self._sampler.start(poll.source)
 
     def collect(self) -> Iterator[Family]:
         """The last answers; the first scrape waits for the first ones."""
+        self._sampler.settle()
         families = {metric: Family(metric) for metric in self.metrics}
         for poll in self._polls:
-            poll.source.first.wait(self._patience)
             poll.counts(*(families[metric] for metric in (CHECKS, FAILURES, DURATION, LAST_SUCCESS)))
             health = poll.health()
             if health is not None:

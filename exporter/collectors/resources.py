@@ -19,6 +19,9 @@ from exporter.sources.mounts import Mount
 
 MOUNT_TABLE_SECONDS = 10.0
 
+#: Matches no name at all: what an empty exclusion means.
+_NOTHING = r"(?!)"
+
 CPU_SECONDS = Metric(
     "nightshift_cpu_seconds_total", "counter", "Seconds each processor spent in each mode.", ["cpu", "mode"]
 )
@@ -162,9 +165,9 @@ class Resources:
         proc = Path(config.proc_root)
         self._files = {name: procfs.KeptFile(proc / name) for name in _FILES}
         self._types = frozenset(config.exclude_filesystem_types)
-        self._mountpoints = re.compile(config.exclude_mountpoints)
-        self._disks = re.compile(config.exclude_disks)
-        self._devices = re.compile(config.exclude_network_devices)
+        self._mountpoints = re.compile(config.exclude_mountpoints or _NOTHING)
+        self._disks = re.compile(config.exclude_disks or _NOTHING)
+        self._devices = re.compile(config.exclude_network_devices or _NOTHING)
         self._space = mounts.Space(config.filesystem_root, statvfs)
         self._monotonic = monotonic
         self._stat = Sheets(stat_rows)

@@ -170,15 +170,14 @@ class Services:
             for service, target in sorted(config.services.items())
             for kind, check in self._checks(target, table).items()
         ]
-        self._patience = max((target.timeout_seconds for target in config.services.values()), default=0.0)
         for watch in self._watches:
             self._sampler.start(watch.source)
 
     def collect(self) -> Iterator[Family]:
         """The last outcomes; the first scrape waits for the first ones."""
+        self._sampler.settle()
         families = {metric: Family(metric) for metric in self.metrics}
         for watch in self._watches:
-            watch.source.first.wait(self._patience)
             watch.show(families)
         yield from families.values()
 

@@ -50,8 +50,8 @@ READABLE = Metric("nightshift_traffic_log_readable", "gauge", "1 if the log can 
 #: Shown as 0 from a route's first request on, so that the first error is an increase.
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
 #: Kept texts of requests and of request times; a full memory is emptied (a guard against invented paths).
-KEPT_REQUESTS = 4096
-KEPT_TIMES = 8192
+KEPT_REQUESTS = 2048
+KEPT_TIMES = 2048
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -269,9 +269,9 @@ class Traffic:
 
     def collect(self) -> Iterator[Family]:
         """The sums so far; the first scrape waits until every log was looked at once."""
+        self._sampler.settle()
         families = {metric: Family(metric) for metric in self.metrics}
         for tail in self._tails:
-            tail.source.first.wait(1.0)
             tail.ledger.show(families)
             families[READABLE].add(tail.readable, tail.service)
         yield from families.values()

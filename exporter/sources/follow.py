@@ -1,7 +1,7 @@
 """Follows a log file by name: through rotation by rename, truncation, and lines that are written in pieces.
 
 After a rename the old file is read on for a minute, because its writer may hold it for a while. Reading is by
-chunks of 256 KiB and lines are cut at 64 KiB, so a line without end costs no memory.
+chunks of 64 KiB and lines are cut at the same length, so a line without end costs no memory.
 """
 
 import errno
@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-CHUNK_BYTES = 256 * 1024
+#: Measured: larger chunks are no faster, and their memory stays with the process.
+CHUNK_BYTES = 64 * 1024
 #: Longer lines are cut: the rest up to the line's end is dropped.
 MAX_LINE_BYTES = 64 * 1024
 #: How long (seconds) a renamed file is read on.

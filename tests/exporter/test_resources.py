@@ -104,6 +104,14 @@ def test_scrape_with_a_hung_mount_shows_all_others(proc_root: str, statvfs: Stat
     registry.close()
 
 
+def test_config_empty_pattern_excludes_nothing(proc_root: str, statvfs: Statvfs, shown: Shown) -> None:
+    """An exclusion that is switched off shows every mount, disk and device."""
+    keys = ("exclude_mountpoints", "exclude_disks", "exclude_network_devices")
+    config = msgspec.convert({"proc_root": proc_root, **dict.fromkeys(keys, "")}, Config)
+    text = " ".join(shown(Resources(config, statvfs=statvfs).collect()))
+    assert [name for name in ("overlay", 'device="vda1"}', "loop0", "veth12") if name not in text] == []
+
+
 def test_config_bad_pattern_is_named() -> None:
     """A regular expression that is none is an error of the configuration."""
     with pytest.raises(msgspec.ValidationError, match="exclude_disks is no regular expression"):

@@ -71,6 +71,22 @@ def test_sampler_slow_source_delays_no_other(sampler: Sampler, until: Until) -> 
     let_go.set()
 
 
+def test_sampler_settle_waits_for_first_answers_only(
+    sampler: Sampler, monkeypatch: pytest.MonkeyPatch, until: Until
+) -> None:
+    """The first scrape has what answers at once; a source that hangs is waited for once, and not for long."""
+    monkeypatch.setattr(sampler, "_settled_by", 0.0)
+    let_go = threading.Event()
+    slow = sampler.start(Source("slow", let_go.wait, lambda _: 1.0))
+    sampler.settle()
+    assert slow.sample is None
+    let_go.set()
+    until(slow.first.is_set)
+    monkeypatch.setattr(sampler, "_settled_by", float("inf"))
+    sampler.settle()
+    assert slow.sample is not None
+
+
 def test_sampler_close_ends_every_thread(sampler: Sampler, until: Until) -> None:
     """After the end no thread of the sampler is left, even in the middle of a long wait."""
     source = sampler.start(Source("s", lambda: 1, lambda _: 3600.0))
