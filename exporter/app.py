@@ -9,7 +9,7 @@ from pathlib import Path
 from chassis.logs import event
 from exporter import config
 from exporter.collector import Collector, CollectorConfig, build
-from exporter.errors import ExporterError
+from exporter.errors import ConfigError, ExporterError
 from exporter.exposition import Format, render
 from exporter.registry import Registry
 from exporter.self_metrics import SelfMetrics
@@ -72,11 +72,11 @@ class Exporter:
     def _build(self, sections: Mapping[str, CollectorConfig]) -> dict[str, Collector]:
         """A collector for each section; if one cannot be built, those before it are closed again."""
         built: dict[str, Collector] = {}
-        try:
-            for name, section in sections.items():
+        for name, section in sections.items():
+            try:
                 built[name] = build(self._known[name], section)
-        except ExporterError:
-            for collector in built.values():
-                collector.close()
-            raise
+            except Exception as error:
+                for collector in built.values():
+                    collector.close()
+                raise ConfigError(f"the collector {name!r} cannot be started: {error}") from error
         return built

@@ -19,6 +19,7 @@ from typing import ClassVar, Protocol, TypeVar, cast
 import msgspec
 
 from chassis import plugins
+from exporter.client_metrics import ClientMetric
 from exporter.families import Metric
 from exporter.sheets import Part
 
@@ -41,7 +42,7 @@ class Collector(Protocol):
     config: ClassVar[type[CollectorConfig]]
     metrics: ClassVar[tuple[Metric, ...]]
 
-    def collect(self) -> Iterable[Part]:
+    def collect(self) -> Iterable[Part | ClientMetric]:
         """The samples of this moment; nothing to report is an empty answer.
 
         Raises:

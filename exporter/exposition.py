@@ -1,12 +1,11 @@
 """Text formats of an exposition: Prometheus text 0.0.4 and OpenMetrics 1.0, chosen by the Accept header."""
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, cast
 
-from exporter.families import SUFFIXES, Family, Kind, Metric, go_float, series
+from exporter.families import Family, go_float
 from exporter.sheets import Part
 
 
@@ -20,34 +19,6 @@ class Format:
 
 TEXT = Format("text/plain; version=0.0.4; charset=utf-8", openmetrics=False)
 OPENMETRICS = Format("application/openmetrics-text; version=1.0.0; charset=utf-8", openmetrics=True)
-
-
-class ClientSample(Protocol):
-    """A sample of prometheus_client."""
-
-    @property
-    def name(self) -> str:
-        """The name with its suffix."""
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """The labels by name."""
-
-    @property
-    def value(self) -> float:
-        """The value."""
-
-
-class ClientMetric(Protocol):
-    """A metric of prometheus_client, known by its shape: importing the library costs 8 MB and it may not be used."""
-
-    name: str
-    documentation: str
-    type: str
-
-    @property
-    def samples(self) -> Sequence[ClientSample]:
-        """The samples."""
 
 
 def render(parts: Iterable[Part], form: Format) -> bytes:
@@ -81,23 +52,6 @@ def merge(parts: Sequence[Part]) -> Sequence[Part]:
             joined.samples.setdefault(prefix, value)
         first[name] = joined
     return list(first.values())
-
-
-def from_client(metric: ClientMetric, kept: dict[str, Metric]) -> Family:
-    """A metric of prometheus_client as a family of ours; *kept* holds the declared metrics between calls.
-
-    `_created` samples, timestamps and exemplars are left out.
-    """
-    declared = kept.get(metric.name)
-    if declared is None:
-        kind = cast("Kind", metric.type)
-        name = f"{metric.name}{SUFFIXES.get(kind, '')}"
-        declared = kept[metric.name] = Metric(name, kind, metric.documentation)
-    family = Family(declared)
-    for sample in metric.samples:
-        if not sample.name.endswith("_created"):
-            family.samples[series(sample.name, sorted(sample.labels.items()))] = sample.value
-    return family
 
 
 @lru_cache(maxsize=64)

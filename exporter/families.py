@@ -30,6 +30,7 @@ _TEXT_KINDS: dict[Kind, str] = {
     "unknown": "untyped",
 }
 _UNITS = ("seconds", "bytes", "ratio")
+_WORD = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
@@ -37,11 +38,15 @@ class Metric:
     """A declared metric: its name as exposed, kind, help (one line, says the unit) and label names.
 
     The unit is read off the name, as Prometheus spells it: `_seconds`, `_bytes` or `_ratio`, before `_total`.
+
+    Raises:
+        ValueError: the name or a label's name is not one that every Prometheus takes.
     """
 
     __slots__ = ("base_name", "help", "kind", "labels", "name", "openmetrics_header", "prefixes", "text_header", "unit")
 
     def __init__(self, name: str, kind: Kind, help_text: str, labels: Sequence[str] = ()) -> None:
+        check_names(name, labels)
         self.name = name
         self.kind = kind
         self.help = help_text
@@ -166,6 +171,17 @@ class Histogram:
             self._prefixes = [series(f"{metric.name}_bucket", [*pairs, ("le", limit)]) for limit in limits]
             self._prefixes += [series(f"{metric.name}_sum", pairs), series(f"{metric.name}_count", pairs)]
         return self._prefixes
+
+
+def check_names(name: str, labels: Iterable[str]) -> None:
+    """Check the name of a metric and those of its labels.
+
+    Raises:
+        ValueError: one of them is not made of letters, digits and underscores.
+    """
+    for word in (name, *labels):
+        if not _WORD.fullmatch(word):
+            raise ValueError(f"{name}: {word!r} is no name: use letters, digits and underscores")
 
 
 def series(name: str, labels: Iterable[tuple[str, str]]) -> str:

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from chassis.logs import event
+from exporter.client_metrics import ClientMetric, ClientMetrics
 from exporter.collector import Collector
 from exporter.errors import CollectorError
-from exporter.families import Metric
-from exporter.sheets import Part, Sheets
+from exporter.families import Family, Metric
+from exporter.sheets import Part, Sheet, Sheets
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Runner:
         self._lock = threading.Lock()
         self._current: Run | None = None
         self._failing = False
+        self._client_metrics = ClientMetrics()
         self._orders: SimpleQueue[Run | None] = SimpleQueue()
         self._leave_out: Callable[[], bool] = getattr(collector, "leave_out", lambda: False)
         self._thread = self._hire()
@@ -129,7 +131,7 @@ class Runner:
     def _collect(self) -> list[Part] | None:
         """The collector's families; None and a log line if it raises."""
         try:
-            families = list(self._collector.collect())
+            families = [self._part(part) for part in self._collector.collect()]
         except CollectorError as error:
             self._report(f"collector failed: {error}")
             return None
@@ -141,6 +143,10 @@ class Runner:
             self._failing = False
             event(log, logging.INFO, "collector works again", collector=self.name)
         return families
+
+    def _part(self, given: Part | ClientMetric) -> Part:
+        """What a collector gave as one of our own; anything else fails here, in its thread, not in the rendering."""
+        return given if isinstance(given, Family | Sheet) else self._client_metrics.family(given)
 
     def _report(self, text: str, **fields: str) -> None:
         """Log a failure: the first of a row loudly, the rest for those who ask for debug."""

@@ -1,14 +1,19 @@
 """What the exporter says of itself: its build, its process, its configuration."""
 
+import logging
 import os
 import platform
 import time
 from collections.abc import Callable
 
 from chassis import VERSION
+from chassis.logs import event
+from exporter.errors import CollectorError
 from exporter.families import Metric
 from exporter.sheets import Layout, Sheet
 from exporter.sources import own_process
+
+log = logging.getLogger(__name__)
 
 BUILD_INFO = Metric(
     "nightshift_build_info",
@@ -46,5 +51,10 @@ class SelfMetrics:
             self._reload_timestamp = self._wall()
 
     def collect(self) -> list[Sheet]:
-        """The values of this moment."""
-        return [Sheet(self._layout, [1, self._reload_successful, self._reload_timestamp]), *self._process.collect()]
+        """The values of this moment; what the kernel does not tell of the process is left out."""
+        about = Sheet(self._layout, [1, self._reload_successful, self._reload_timestamp])
+        try:
+            return [about, *self._process.collect()]
+        except CollectorError as error:
+            event(log, logging.DEBUG, f"own process cannot be read: {error}")
+            return [about]

@@ -15,10 +15,11 @@ Rows = Iterable[tuple[Metric, Iterable[tuple[str, ...]]]]
 class Layout:
     """The text of some metrics with some label sets each, in both formats, a `%s` for each value."""
 
-    __slots__ = ("names", "openmetrics", "series", "text")
+    __slots__ = ("names", "openmetrics", "series", "size", "text")
 
     def __init__(self, rows: Rows) -> None:
         self.series = [(metric, [metric.prefixes[labels] for labels in sets]) for metric, sets in rows]
+        self.size = sum(len(prefixes) for _, prefixes in self.series)
         self.names = tuple(metric.base_name for metric, prefixes in self.series if prefixes)
         self.text = self._template(lambda metric: metric.text_header)
         self.openmetrics = self._template(lambda metric: metric.openmetrics_header)
@@ -30,11 +31,17 @@ class Layout:
 
 
 class Sheet:
-    """The values of a layout's series in one scrape, in their order."""
+    """The values of a layout's series in one scrape, in their order.
+
+    Raises:
+        ValueError: there are not as many values as series.
+    """
 
     __slots__ = ("layout", "values")
 
     def __init__(self, layout: Layout, values: Sequence[float]) -> None:
+        if len(values) != layout.size:
+            raise ValueError(f"{len(values)} values for {layout.size} series of {', '.join(layout.names)}")
         self.layout = layout
         self.values = values
 
@@ -44,11 +51,7 @@ class Sheet:
         return self.layout.names
 
     def families(self) -> list[Family]:
-        """The same as families, to be merged with others of their names.
-
-        Raises:
-            ValueError: there are not as many values as series.
-        """
+        """The same as families, to be merged with others of their names."""
         values = iter(self.values)
         found = []
         for metric, prefixes in self.layout.series:

@@ -8,6 +8,7 @@ mount as stuck, a fresh thread collects without it, and the lost thread clears t
 import logging
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -106,6 +107,7 @@ class Space:
         self._statvfs = statvfs
         self._asking = ""
         self._stuck: set[str] = set()
+        self._lock = threading.Lock()
 
     @property
     def stuck(self) -> frozenset[str]:
@@ -123,19 +125,25 @@ class Space:
                 found[mount.mountpoint] = self._statvfs(self._root + mount.mountpoint)
             except OSError as error:
                 event(log, logging.DEBUG, f"mount cannot be asked: {error}", mountpoint=mount.mountpoint)
-            if mount.mountpoint in self._stuck:
-                # This thread was given up meanwhile: what it asks from here on is another's work.
-                self._stuck.discard(mount.mountpoint)
-                return found
-        self._asking = ""
+            if self._was_left_out(mount.mountpoint):
+                break  # what this thread would ask from here on is another's work by now
         return found
+
+    def _was_left_out(self, mountpoint: str) -> bool:
+        """Whether the call that has just returned was given up meanwhile; if so, the mount is no longer stuck."""
+        with self._lock:
+            if self._asking == mountpoint:
+                self._asking = ""
+            stuck = mountpoint in self._stuck
+            self._stuck.discard(mountpoint)
+            return stuck
 
     def leave_out(self) -> bool:
         """Mark the mount that is being asked as stuck; False when none is."""
-        blocked = self._asking
-        if not blocked or blocked in self._stuck:
-            return False
-        self._stuck.add(blocked)
-        self._asking = ""
-        event(log, logging.ERROR, "mount hangs: left out until it answers", mountpoint=blocked)
-        return True
+        with self._lock:
+            blocked, self._asking = self._asking, ""
+            if blocked:
+                self._stuck.add(blocked)
+        if blocked:
+            event(log, logging.ERROR, "mount hangs: left out until it answers", mountpoint=blocked)
+        return bool(blocked)

@@ -6,7 +6,7 @@ The same six metrics, a tenth of the time, and without importing the library (8 
 import resource
 from pathlib import Path
 
-from exporter.errors import SourceMalformed
+from exporter.errors import SourceMalformed, SourceUnavailable
 from exporter.families import Metric
 from exporter.sheets import Layout, Sheet
 from exporter.sources.procfs import TICKS, KeptFile, parse_stat
@@ -39,6 +39,7 @@ class OwnProcess:
 
         Raises:
             SourceMalformed: the kernel's line is not what it documents.
+            SourceUnavailable: a file is there and cannot be read.
         """
         raw = self._stat.read()
         if not raw:
@@ -54,4 +55,7 @@ class OwnProcess:
 
     def _open_descriptors(self) -> int:
         """How many descriptors are open: since Linux 6.2 the size of the folder, before that its entries."""
-        return self._descriptors.stat().st_size or len(list(self._descriptors.iterdir()))
+        try:
+            return self._descriptors.stat().st_size or len(list(self._descriptors.iterdir()))
+        except OSError as error:
+            raise SourceUnavailable(f"{self._descriptors}: {error.strerror}") from error

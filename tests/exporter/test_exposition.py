@@ -1,20 +1,16 @@
 import gzip
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Counter, Gauge, Info
-from prometheus_client import Histogram as ClientHistogram
 from prometheus_client import Metric as ClientMetric
-from prometheus_client.exposition import generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter import exposition
-from exporter.exposition import OPENMETRICS, TEXT, Format, from_client, merge, negotiate, render, wants_gzip
+from exporter.exposition import OPENMETRICS, TEXT, Format, merge, negotiate, render, wants_gzip
 from exporter.families import Family, Histogram, Metric
 
 HITS = Metric("hits_total", "counter", "Hits of a page.", ["page"])
@@ -52,44 +48,6 @@ def test_render_openmetrics_is_read_back_by_the_client(values: dict[str, float])
         family.add(value, label)
     wanted = {("hits_total", frozenset({("page", label)})): value for label, value in values.items()}
     assert samples(parse_openmetrics(render([family], OPENMETRICS).decode())) == wanted
-
-
-@pytest.fixture
-def client_registry() -> CollectorRegistry:
-    """One metric of each kind, made with prometheus_client."""
-    registry = CollectorRegistry()
-    Counter("jobs", "Jobs.", ["kind"], registry=registry).labels('we"ird\\').inc(3)
-    Gauge("heat_bytes", "Heat.", registry=registry).set(-1.5)
-    ClientHistogram("wait_seconds", "Waiting.", registry=registry).observe(0.3)
-    Info("build", "Build.", registry=registry).info({"version": "1"})
-    return registry
-
-
-@pytest.mark.parametrize(
-    ("form", "generate", "parse"),
-    [(TEXT, generate_latest, parse_text), (OPENMETRICS, generate_openmetrics, parse_openmetrics)],
-)
-def test_render_of_client_metrics_equals_the_client(
-    client_registry: CollectorRegistry,
-    form: Format,
-    generate: Callable[[CollectorRegistry], bytes],
-    parse: Callable[[str], Iterable[ClientMetric]],
-) -> None:
-    """A metric of prometheus_client comes out of our renderer as out of its own, creation times aside."""
-    kept = {}
-    ours = render([from_client(metric, kept) for metric in client_registry.collect()], form).decode()
-    theirs = [f for f in parse(generate(client_registry).decode()) if not f.name.endswith("_created")]
-    assert samples(parse(ours)) == {k: v for k, v in samples(theirs).items() if not k[0].endswith("_created")}
-    assert {(f.name, f.type, f.documentation) for f in parse(ours)} == {
-        (f.name, f.type, f.documentation) for f in theirs
-    }
-
-
-def test_from_client_keeps_the_declared_metric(client_registry: CollectorRegistry) -> None:
-    """The second scrape finds the metrics declared by the first."""
-    kept = {}
-    first = [from_client(metric, kept).metric for metric in client_registry.collect()]
-    assert [from_client(metric, kept).metric for metric in client_registry.collect()] == first
 
 
 def test_render_text_writes_help_and_type() -> None:

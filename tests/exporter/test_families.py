@@ -21,6 +21,13 @@ def test_metric_base_name_drops_total_of_counters_only() -> None:
     assert Metric("hits_total", "gauge", "Hits.").base_name == "hits_total"
 
 
+@pytest.mark.parametrize("names", [("a.b", []), ("a b", []), ("", []), ("1a", []), ("a", ["b-c"]), ("a", [""])])
+def test_metric_refuses_names_that_break_the_text(names: tuple[str, list[str]]) -> None:
+    """A name outside letters, digits and underscores is found when it is declared."""
+    with pytest.raises(ValueError, match="is no name"):
+        Metric(names[0], "gauge", "A.", names[1])
+
+
 def test_family_add_keeps_the_last_value_of_a_series() -> None:
     """A series occurs once however often its source names it."""
     family = Family(HITS)

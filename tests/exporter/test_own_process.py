@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.process_collector import ProcessCollector
 
-from exporter.errors import SourceMalformed
-from exporter.exposition import from_client
+from exporter.client_metrics import ClientMetrics
+from exporter.errors import SourceMalformed, SourceUnavailable
 from exporter.sources.own_process import METRICS, OwnProcess
 from tests.exporter.doubles import Shown
 
@@ -18,7 +18,7 @@ def test_metrics_are_those_of_prometheus_client() -> None:
 
 def test_collect_values_are_those_of_prometheus_client(shown: Shown) -> None:
     """Both read the same process; what moves between two looks may differ a little."""
-    theirs = shown([from_client(metric, {}) for metric in ProcessCollector(registry=None).collect()])
+    theirs = shown(map(ClientMetrics().family, ProcessCollector(registry=None).collect()))
     ours = shown(OwnProcess().collect())
     for name, value in theirs.items():
         assert ours[name] == pytest.approx(value, rel=0.2, abs=1.0)
@@ -42,4 +42,12 @@ def test_collect_malformed_line_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "self").mkdir()
     (tmp_path / "self" / "stat").write_text("1 (x) S 1")
     with pytest.raises(SourceMalformed, match="self/stat"):
+        OwnProcess(str(tmp_path)).collect()
+
+
+def test_collect_hidden_descriptors_are_an_error(tmp_path: Path) -> None:
+    """A process that may not look at itself says so."""
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "stat").write_bytes(Path("/proc/self/stat").read_bytes())
+    with pytest.raises(SourceUnavailable, match="self/fd: No such file"):
         OwnProcess(str(tmp_path)).collect()

@@ -3,6 +3,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client.core import GaugeMetricFamily
 
 from exporter.errors import SourceUnavailable
 from exporter.families import Family, Metric
@@ -104,6 +105,27 @@ def test_scrape_raising_collector_costs_only_itself(registry: Registry, shown: S
     assert "b" not in found
     assert found["a"] == 1
     assert found['nightshift_collector_success{collector="bad"}'] == 0
+
+
+@pytest.mark.parametrize("given", ["text", None, 7, GaugeMetricFamily("my.metric", "M.", value=1)])
+def test_scrape_collector_that_gives_nonsense_costs_only_itself(
+    registry: Registry, shown: Shown, given: object
+) -> None:
+    """What nobody can render is found in the collector's own thread, not in the scrape of all."""
+    bad = Steady()
+    bad.collect = lambda: [given]
+    registry.replace(set(), {"bad": bad, "good": Steady(B)})
+    found = shown(registry.scrape(5))
+    assert found["b"] == 1
+    assert found['nightshift_collector_success{collector="bad"}'] == 0
+
+
+def test_scrape_takes_metrics_of_prometheus_client(registry: Registry, shown: Shown) -> None:
+    """A collector written for prometheus_client yields what it always did."""
+    client = Steady()
+    client.collect = lambda: [GaugeMetricFamily("heat", "Heat.", value=3)]
+    registry.replace(set(), {"client": client})
+    assert shown(registry.scrape(5))["heat"] == 3
 
 
 def test_scrape_hung_collector_costs_only_itself(registry: Registry, shown: Shown) -> None:

@@ -3,7 +3,9 @@ import platform
 import pytest
 
 from chassis import VERSION
+from exporter.errors import SourceUnavailable
 from exporter.self_metrics import SelfMetrics
+from exporter.sheets import Sheet
 from tests.exporter.doubles import Clock, Shown
 
 
@@ -23,3 +25,14 @@ def test_collect_tells_the_last_reload(shown: Shown, clock: Clock) -> None:
     found = shown(about.collect())
     assert found["nightshift_config_last_reload_successful"] == 0
     assert found["nightshift_config_last_reload_success_timestamp_seconds"] == 1000.0
+
+
+def test_collect_without_its_process_tells_the_rest(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the kernel hides the process, build and reload are still told."""
+    about = SelfMetrics()
+
+    def hidden() -> list[Sheet]:
+        raise SourceUnavailable("hidden")
+
+    monkeypatch.setattr(about._process, "collect", hidden)
+    assert len(shown(about.collect())) == 3
