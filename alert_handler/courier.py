@@ -68,8 +68,7 @@ class Courier:
     def _try(self, pending: Pending) -> Callable[[], None]:
         """Deliver *pending* once; gives what is to be written about it."""
         if _ORDER.index(pending.message.severity) > _ORDER.index(self.min_severity):
-            at = self._clock()
-            return lambda: self._outbox.sent(pending, at)
+            return lambda: self._outbox.skipped(pending)
         self._metrics.deliveries.labels(self.channel).inc()
         try:
             self._notifier.deliver(pending.message)

@@ -13,7 +13,7 @@ from alert_handler.errors import RemediationRefused
 from alert_handler.metrics import Metrics
 from alert_handler.model import Case, Decision, DecisionVerdict, Labels, Mode, Note, Plan
 from alert_handler.playbooks import Playbook, fill_all, first_match
-from alert_handler.policy import HOUR, Facts, Policy, decide, strike_count, told_late
+from alert_handler.policy import HOUR, Facts, Policy, decide, told_late
 from alert_handler.remediation import Remediation
 from alert_handler.store.attempts import Attempts
 from alert_handler.switches import Switches
@@ -49,8 +49,6 @@ class DecideStage:
         newest = self._attempts.list(limit=1)
         facts = self._facts(case)
         decision = decide(facts, self._rulebook.policy).evolve(newest_attempt=newest[0].id if newest else 0)
-        if facts.plan is not None:
-            self._metrics.strikes_open.set(strikes_open(facts, self._rulebook.policy))
         repeated = _same(decision, case.decision)
         if not repeated:
             self._metrics.decisions.labels(decision.verdict, decision.reason).inc()
@@ -108,13 +106,6 @@ def plan_for(playbook: Playbook, remediation: Remediation, labels: Labels) -> tu
         return remediation.plan(params), ""
     except (RemediationRefused, msgspec.ValidationError) as error:
         return None, f"playbook {playbook.name}: {error}"
-
-
-def strikes_open(facts: Facts, policy: Policy) -> int:
-    """How many pairs of remediation and target are blocked by their verified failures."""
-    pairs = {(a.remediation, a.target) for a in facts.attempts if a.verdict == "not_fixed"}
-    asked = [Plan(remediation=kind, target=target, summary="") for kind, target in pairs]
-    return sum(strike_count(msgspec.structs.replace(facts, plan=p), policy) >= policy.strikes for p in asked)
 
 
 def _same(decision: Decision, before: Decision | None) -> bool:

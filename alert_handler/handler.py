@@ -201,6 +201,7 @@ class Handler:
         self.incidents = Incidents(self.database, tuple(self.channels))
         self.attempts = Attempts(self.database)
         self.outbox = Outbox(self.database, tuple(self.channels))
+        self.metrics.start_at_zero(self.channels, [(p.remediation, p.name) for p in config.playbooks])
 
     def _pipeline(self) -> Pipeline:
         clock, metrics, config = self.clock, self.metrics, self.config

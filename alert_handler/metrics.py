@@ -1,5 +1,7 @@
 """The alert handler's own metrics, all in one place. Names and labels are a contract with rules and boards."""
 
+from collections.abc import Iterable
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -8,6 +10,9 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+
+#: As in `pipeline.STAGES`; held equal by a test, because the stages count here.
+STAGES = ("triage", "diagnose", "decide", "act", "verify", "notify", "learn")
 
 #: From a redelivery to a remediation that runs into its deadline.
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -28,6 +33,28 @@ class Metrics:
         self._remediations()
         self._messages()
         self._process()
+
+    def start_at_zero(self, channels: Iterable[str], playbooks: Iterable[tuple[str, str]]) -> None:
+        """Show the series whose labels are known from the start as 0: `increase` misses a series' first event.
+
+        *playbooks* are pairs of remediation and playbook.
+        """
+        for code in ("200", "400", "401", "413", "415", "503"):
+            self.intake_requests.labels("alertmanager", code)
+        for status in ("firing", "resolved"):
+            self.alerts_received.labels(status)
+        for reason in ("malformed", "unexpected"):
+            self.alerts_quarantined.labels(reason)
+        for stage in STAGES:
+            self.stage_failures.labels(stage)
+        for channel in channels:
+            self.deliveries.labels(channel)
+            self.delivery_failures.labels(channel)
+        for remediation, playbook in playbooks:
+            self.attempts.labels(remediation)
+            self.attempt_failures.labels(remediation)
+            for verdict in ("fixed", "not_fixed", "inconclusive"):
+                self.outcomes.labels(remediation, playbook, verdict)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         self.catalogue[name] = ("counter", labels, text)

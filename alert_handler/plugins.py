@@ -44,12 +44,14 @@ def build_remediations(config: Config) -> dict[str, Remediation]:
 
 
 def build_channels(config: Config) -> dict[str, Channel]:
-    """Every configured channel, by name.
+    """Every configured channel, by name; only the files of the kinds that are used are loaded.
 
     Raises:
         ConfigInvalid: a section names an unknown kind or does not fit.
     """
-    kinds = cast("dict[str, type[Any]]", plugins.load(notifiers, "notifier"))
+    known = plugins.stems(notifiers)
+    used = {_kind_of(name, section, known) for name, section in config.notifiers.items()}
+    kinds = cast("dict[str, type[Any]]", plugins.load(notifiers, "notifier", sorted(used)))
     return {name: _channel(name, section, kinds) for name, section in config.notifiers.items()}
 
 
@@ -59,11 +61,17 @@ def build_diagnosers(sources: Sources) -> dict[str, Diagnoser]:
     return {name: kind(sources) for name, kind in kinds.items()}
 
 
-def _channel(name: str, section: dict[str, Any], kinds: Mapping[str, type[Any]]) -> Channel:
+def _kind_of(name: str, section: dict[str, Any], known: list[str]) -> str:
+    """The kind of a channel: a notifier is named like its file."""
     kind = section.get("kind", name)
-    if not isinstance(kind, str) or kind not in kinds:
+    if not isinstance(kind, str) or kind not in known:
         place = f"notifiers.{name}" + (".kind" if "kind" in section else "")
-        raise ConfigInvalid(f'{place}: unknown notifier "{kind}"{config_file.nearest(str(kind), kinds)}')
+        raise ConfigInvalid(f'{place}: unknown notifier "{kind}"{config_file.nearest(str(kind), known)}')
+    return kind
+
+
+def _channel(name: str, section: dict[str, Any], kinds: Mapping[str, type[Any]]) -> Channel:
+    kind: str = section.get("kind", name)
     rest = {key: value for key, value in section.items() if key not in _CHANNEL_KEYS}
     try:
         severity = Severity(section.get("min_severity", Severity.LOW))

@@ -23,6 +23,9 @@ from chassis.logs import event
 log = logging.getLogger(__name__)
 
 TURN_SECONDS = 5.0
+FORGET_EVERY_SECONDS = 3600.0
+#: Bodies are for finding out what a sender really said; a week is enough.
+BODIES_KEPT_SECONDS = 7 * 86400.0
 UPSTREAM_TIMEOUT_SECONDS = 2.0
 
 
@@ -35,6 +38,7 @@ class Upkeep:
         self._clock = clock
         self._started = clock()
         self._missing = False
+        self._forgot = 0.0
         self._http = HttpClient(UPSTREAM_TIMEOUT_SECONDS)
         self._up: dict[str, bool] = {}
         self.configure(config, outbox)
@@ -64,6 +68,7 @@ class Upkeep:
         """
         if not self._database.writable:
             self._database.probe()
+        self._forget()
         self._watch()
         self._ask("prometheus", self._config.prometheus.url)
         self._ask("alertmanager", self._config.alertmanager.url)
@@ -99,8 +104,12 @@ class Upkeep:
         metrics.watchdog_received.set(self.last_heard())
         with self._database.read() as tx:
             pending = tx.one("inbox_pending")
+            policy = self._config.policy
+            since = self._clock() - policy.strike_window_seconds
+            blocked = tx.one("strikes_open", {"since": since, "strikes": policy.strikes})
             by_severity = {row["severity"]: row["n"] for row in tx.all("incidents_open_by_severity")}
         metrics.inbox_pending.set(pending["n"] if pending else 0)
+        metrics.strikes_open.set(blocked["n"] if blocked else 0)
         for severity in Severity:
             metrics.incidents_open.labels(severity).set(by_severity.get(severity, 0))
         queues = {queue.channel: queue for queue in self._outbox.queues()}
@@ -109,6 +118,15 @@ class Upkeep:
         # A channel that is no longer configured will never be emptied, and nobody waits for it.
         waiting = [queues[channel].oldest for channel in self._outbox.channels if channel in queues]
         metrics.outbox_oldest.set(min(waiting, default=0.0))
+
+    def _forget(self) -> None:
+        """Once an hour, let go of webhook bodies that were worked on long ago; what they told is in the incidents."""
+        now = self._clock()
+        if now - self._forgot < FORGET_EVERY_SECONDS:
+            return
+        self._forgot = now
+        with self._database.write() as tx:
+            tx.run("inbox_forget", {"before": now - BODIES_KEPT_SECONDS})
 
     def _watch(self) -> None:
         now = self._clock()

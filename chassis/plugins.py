@@ -6,7 +6,7 @@ package and returns the marked classes. There is no registry to edit and no entr
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import TypeVar
 
@@ -31,15 +31,22 @@ def name_of(cls: type[object]) -> str:
     return name
 
 
-def load(package: ModuleType, kind: str) -> dict[str, type[object]]:
+def stems(package: ModuleType) -> list[str]:
+    """The names of the modules directly below *package*, sorted; nothing is imported."""
+    return sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+
+
+def load(package: ModuleType, kind: str, only: Iterable[str] | None = None) -> dict[str, type[object]]:
     """Every plug-in of *kind* defined in the modules directly below *package*, by name, sorted.
+
+    *only* names the modules to look at, where the others' memory is to be saved.
 
     Raises:
         ValueError: two modules claim one name.
     """
     found: dict[str, type[object]] = {}
-    for info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{info.name}")
+    for stem in stems(package) if only is None else only:
+        module = importlib.import_module(f"{package.__name__}.{stem}")
         for cls in _marked(module, kind):
             name = name_of(cls)
             if name in found:

@@ -66,6 +66,11 @@ class Outbox:
         with self._database.write() as tx:
             tx.run("outbox_sent", {"id": pending.id, "sent_at": at})
 
+    def skipped(self, pending: Pending) -> None:
+        """Note that the channel is not asked: the message is below its severity."""
+        with self._database.write() as tx:
+            tx.run("outbox_skipped", {"id": pending.id})
+
     def failed(self, pending: Pending, error: str, next_try_at: float | None) -> None:
         """Note that the channel did not take it: again at *next_try_at*, or (None) never."""
         state = "rejected" if next_try_at is None else "pending"

@@ -9,6 +9,9 @@ SELECT id, sender, received_at, body FROM inbox WHERE state = 'new' ORDER BY id 
 -- name: inbox_mark
 UPDATE inbox SET state = :state WHERE id = :id;
 
+-- name: inbox_forget
+DELETE FROM inbox WHERE state <> 'new' AND received_at < :before;
+
 -- name: inbox_pending
 SELECT count(*) AS n FROM inbox WHERE state = 'new';
 
@@ -131,6 +134,11 @@ SELECT * FROM attempts WHERE incident_id = :incident_id ORDER BY number;
 -- name: attempts_since
 SELECT * FROM attempts WHERE claimed_at > :since OR state IN ('claimed', 'started') ORDER BY claimed_at;
 
+-- name: strikes_open
+SELECT count(*) AS n FROM (
+  SELECT 1 FROM attempts WHERE verdict = 'not_fixed' AND claimed_at > :since
+  GROUP BY remediation, target HAVING count(*) >= :strikes);
+
 -- name: attempts_list
 SELECT * FROM attempts WHERE id < :before ORDER BY id DESC LIMIT :limit;
 
@@ -152,6 +160,9 @@ WHERE channel = :channel AND state = 'pending' ORDER BY id LIMIT 1;
 
 -- name: outbox_sent
 UPDATE outbox SET state = 'sent', sent_at = :sent_at, tries = tries + 1, error = '' WHERE id = :id;
+
+-- name: outbox_skipped
+UPDATE outbox SET state = 'skipped' WHERE id = :id;
 
 -- name: outbox_failed
 UPDATE outbox SET state = :state, next_try_at = :next_try_at, tries = tries + 1, error = :error WHERE id = :id;

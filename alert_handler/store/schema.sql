@@ -102,7 +102,7 @@ CREATE TABLE outbox (
   created_at  REAL NOT NULL,
   next_try_at REAL NOT NULL,
   tries       INTEGER NOT NULL DEFAULT 0,
-  state       TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'rejected')),
+  state       TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'skipped', 'rejected')),
   sent_at     REAL,
   error       TEXT NOT NULL DEFAULT '',
   UNIQUE (channel, key)

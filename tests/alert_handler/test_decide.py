@@ -1,14 +1,14 @@
 import pytest
 
-from alert_handler.decide import DecideStage, Rulebook, plan_for, strikes_open
+from alert_handler.decide import DecideStage, Rulebook, plan_for
 from alert_handler.errors import PrometheusUnavailable
 from alert_handler.metrics import Metrics
 from alert_handler.model import Case, DecisionVerdict, Mode, Plan, Reason, Risk
-from alert_handler.policy import Facts, Policy
+from alert_handler.policy import Policy
 from alert_handler.store.attempts import Attempts
 from alert_handler.store.incidents import Incidents
 from alert_handler.store.sqlite import Database
-from alert_handler.switches import Switches, SwitchState
+from alert_handler.switches import Switches
 from alert_handler.verify import Conditions
 from tests.alert_handler.doubles import (
     LABELS,
@@ -76,7 +76,6 @@ def test_verified_failures_of_another_incident_escalate(
     assert decided.decision is not None
     assert (decided.decision.reason, decided.stage, decided.verdict) == (Reason.STRIKES, "notify", None)
     value = metrics.registry.get_sample_value
-    assert value("nightshift_strikes_open") == 1
     assert value("nightshift_escalations_total", {"reason": "strikes"}) == 1
 
 
@@ -202,14 +201,6 @@ def test_risk_of_the_plan_counts(
     decided = stage(case())
     assert decided.decision is not None
     assert decided.decision.reason is Reason.NEEDS_TRUST
-
-
-def test_open_strikes_are_counted_by_pair() -> None:
-    """Only a pair of remediation and target with three failures is blocked."""
-    failed = [attempt(id=n, target="shop", verdict="not_fixed") for n in range(3)]
-    failed += [attempt(id=n, target="mail", verdict="not_fixed") for n in range(3, 5)]
-    facts = Facts(now=NOW, mode=Mode.ACT, switches=SwitchState(), attempts=failed)
-    assert strikes_open(facts, Policy()) == 1
 
 
 def test_earlier_decision_that_was_no_hold_is_noted_again(stage: DecideStage) -> None:

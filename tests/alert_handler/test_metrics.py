@@ -3,6 +3,8 @@ import re
 import pytest
 from prometheus_client import generate_latest
 
+from alert_handler import metrics as metrics_module
+from alert_handler import pipeline
 from alert_handler.metrics import Metrics
 
 #: A label with one of these has as many values as attackers or users like.
@@ -44,3 +46,19 @@ def test_metrics_two_sets_do_not_share_anything() -> None:
     first, second = Metrics(), Metrics()
     first.alerts_deduplicated.inc()
     assert second.registry.get_sample_value("nightshift_alerts_deduplicated_total") == 0.0
+
+
+def test_stages_shown_from_the_start_are_those_of_the_pipeline() -> None:
+    """The list of stages that start at 0 is the pipeline's own."""
+    assert metrics_module.STAGES == pipeline.STAGES
+
+
+def test_series_with_known_labels_start_at_zero() -> None:
+    """`increase` sees the first refused webhook, failed stage or lost delivery."""
+    metrics = Metrics()
+    metrics.start_at_zero(["log"], [("cleanup", "disk")])
+    value = metrics.registry.get_sample_value
+    assert value("nightshift_stage_failures_total", {"stage": "act"}) == 0
+    assert value("nightshift_delivery_failures_total", {"channel": "log"}) == 0
+    labels = {"remediation": "cleanup", "playbook": "disk", "verdict": "fixed"}
+    assert value("nightshift_remediation_outcomes_total", labels) == 0

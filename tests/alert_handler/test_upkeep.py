@@ -4,12 +4,13 @@ import pytest
 from alert_handler.config import Config, Upstream, Watchdog
 from alert_handler.lifecycle import WATCHDOG
 from alert_handler.metrics import Metrics
-from alert_handler.model import Mode
+from alert_handler.model import Mode, Plan
+from alert_handler.store.attempts import Attempts, write_attempt
 from alert_handler.store.inbox import Delivery, keep_reject
 from alert_handler.store.outbox import Outbox
 from alert_handler.store.sqlite import Database
 from alert_handler.switches import Switches
-from alert_handler.upkeep import TURN_SECONDS, Upkeep
+from alert_handler.upkeep import BODIES_KEPT_SECONDS, TURN_SECONDS, Upkeep
 from tests.alert_handler.doubles import FakeClock, HttpServer, Reply, fill_up, make_room, stored_incident
 
 SILENCE = 60.0
@@ -161,3 +162,39 @@ def test_refresh_of_a_store_that_cannot_be_read_keeps_the_old_figures(
     upkeep.refresh(Switches(None, None, {}))
     assert "the gauges are old" in caplog.text
     assert value(metrics, "inbox_pending") == 0.0
+
+
+def failed_attempt(database: Database, target: str, at: float) -> None:
+    """An attempt that did not fix its target."""
+    attempts = Attempts(database)
+    plan = Plan(remediation="cleanup", target=target, summary="").sealed()
+    claimed = attempts.claim(stored_incident(database, {"n": f"{target}{at}"}), 1, "p", plan, at)
+    with database.write() as tx:
+        write_attempt(tx, claimed.evolve(state="succeeded", finished_at=at, verdict="not_fixed", verified_at=at))
+
+
+def test_refresh_counts_blocked_pairs_until_their_window_passes(
+    upkeep: Upkeep, database: Database, metrics: Metrics, clock: FakeClock
+) -> None:
+    """Three verified failures on one target within the window count as one blocked pair, and later as none."""
+    for number in range(3):
+        failed_attempt(database, "shop", clock() + number)
+    failed_attempt(database, "mail", clock())
+    upkeep.refresh(Switches(None, None, {}))
+    assert value(metrics, "strikes_open") == 1.0
+    clock.advance(2 * 3600.0)
+    upkeep.refresh(Switches(None, None, {}))
+    assert value(metrics, "strikes_open") == 0.0
+
+
+def test_turn_forgets_bodies_that_were_worked_on_long_ago(upkeep: Upkeep, database: Database, clock: FakeClock) -> None:
+    """A week after it was worked on a body goes; one that waits stays, however old it is."""
+    old = clock() - BODIES_KEPT_SECONDS - 1
+    with database.write() as tx:
+        worked = tx.add("inbox_add", {"sender": "x", "received_at": old, "body": b"worked on"})
+        tx.run("inbox_mark", {"id": worked, "state": "done"})
+        tx.add("inbox_add", {"sender": "x", "received_at": old, "body": b"waits"})
+    upkeep.turn()
+    with database.read() as tx:
+        assert [row["body"] for row in tx.all("inbox_next", {"limit": 9})] == [b"waits"]
+    assert database._connection().execute("SELECT count(*) FROM inbox").fetchone()[0] == 1
