@@ -42,7 +42,9 @@ class Exporter:
 
     def exposition(self, seconds: float, form: Format) -> bytes:
         """What all collectors have to say within *seconds*, and the exporter of itself, as text in *form*."""
-        return render([*self._registry.scrape(seconds), *self.about.collect()], form)
+        runs = self._registry.start()
+        about = self.about.collect()  # while the collectors' threads wake up
+        return render([*self._registry.finish(runs, seconds), *about], form)
 
     def reload(self) -> str:
         """Load the configuration again; the reason why the old one stays, empty where the new one is in use."""

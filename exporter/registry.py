@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
@@ -173,10 +173,13 @@ class Registry:
             if name not in kept:
                 runner.close()
 
-    def scrape(self, seconds: float) -> list[Part]:
+    def start(self) -> list[tuple[Runner, Run]]:
+        """Let every collector begin; `finish` has what they give."""
+        return [(runner, runner.start()) for runner in self._runners.values()]
+
+    def finish(self, runs: Sequence[tuple[Runner, Run]], seconds: float) -> list[Part]:
         """What every collector gives that answers within *seconds*, then how each one did."""
         deadline = self._monotonic() + seconds
-        runs = [(runner, runner.start()) for runner in self._runners.values()]
         parts: list[Part] = []
         success: list[float] = []
         durations: list[float] = []
@@ -188,6 +191,10 @@ class Registry:
         names = [runner.name for runner, _ in runs]
         last = [runner.last_success for runner, _ in runs]
         return [*parts, self._sheets.sheet(names, [*success, *durations, *last])]
+
+    def scrape(self, seconds: float) -> list[Part]:
+        """Both at once."""
+        return self.finish(self.start(), seconds)
 
     def close(self) -> None:
         """End every collector."""

@@ -85,6 +85,8 @@ STALLED = Metric(
     "Seconds in which all tasks waited for the resource (PSI full).",
     ["resource"],
 )
+#: By the words that the kernel has for them.
+PRESSURE = {"some": WAITING, "full": STALLED}
 #: The counters of /proc/stat below the processors.
 KERNEL = {
     "ctxt": Metric("nightshift_context_switches_total", "counter", "Context switches."),
@@ -150,8 +152,7 @@ class Resources:
         *DISK,
         *RECEIVED,
         *TRANSMITTED,
-        WAITING,
-        STALLED,
+        *PRESSURE.values(),
         *KERNEL.values(),
     )
 
@@ -174,6 +175,7 @@ class Resources:
         self._meminfo = Sheets(lambda fields: [(MEMINFO, zip(fields))])
         self._diskstats = Sheets(lambda disks: [(metric, zip(disks)) for metric in DISK])
         self._net_dev = Sheets(lambda devices: [(metric, zip(devices)) for metric in (*RECEIVED, *TRANSMITTED)])
+        self._pressure = Sheets(pressure_rows)
         self._mounts: list[Mount] = []
         self._mounts_read = float("-inf")
 
@@ -193,7 +195,7 @@ class Resources:
             *handle_parts(self._read("sys/fs/file-nr")),
             self._diskstats.sheet(*_columns(procfs.parse_diskstats(self._read("diskstats"), self._disks))),
             self._net_dev.sheet(*_columns(procfs.parse_net_dev(self._read("net/dev"), self._devices))),
-            *pressure_families({name: self._read(f"pressure/{name}") for name in _PRESSURES}),
+            self._pressure.sheet(*pressure_values({name: self._read(f"pressure/{name}") for name in _PRESSURES})),
             *filesystem_families(mounted, self._space.ask(mounted)),
         ]
 
@@ -287,15 +289,17 @@ _LOAD_LAYOUT = Layout((metric, [()]) for metric in LOAD)
 _HANDLES_LAYOUT = Layout((metric, [()]) for metric in (HANDLES_ALLOCATED, HANDLES_MAX, HANDLES_USED))
 
 
-def pressure_families(raw: dict[str, bytes]) -> tuple[Family, Family]:
-    """Pressure stall information from the files of /proc/pressure, by resource."""
-    waiting, stalled = Family(WAITING), Family(STALLED)
-    for resource, text in raw.items():
-        totals = procfs.parse_pressure(text)
-        for family, kind in ((waiting, "some"), (stalled, "full")):
-            if kind in totals:
-                family.add(totals[kind], resource)
-    return waiting, stalled
+def pressure_values(raw: dict[str, bytes]) -> tuple[list[str], list[float]]:
+    """Pressure stall information from the files of /proc/pressure: kind and resource, then seconds."""
+    totals = {name: procfs.parse_pressure(text) for name, text in raw.items()}
+    found = {f"{kind} {name}": totals[name][kind] for kind in PRESSURE for name in raw if kind in totals[name]}
+    return list(found), list(found.values())
+
+
+def pressure_rows(names: Sequence[str]) -> Rows:
+    """The series of /proc/pressure, for the names that `pressure_values` gives."""
+    for kind, metric in PRESSURE.items():
+        yield metric, [(name.partition(" ")[2],) for name in names if name.startswith(kind)]
 
 
 def filesystem_families(mounted: Sequence[Mount], found: dict[str, os.statvfs_result]) -> Sequence[Family]:
