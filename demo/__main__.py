@@ -8,6 +8,7 @@ python -m demo stop FOLDER   # end a demo that was kept
 import argparse
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -204,9 +205,10 @@ def _kept_text(stack: Stack) -> str:
     """Says where everything is and how to end it; notes it in a file as well."""
     note = kept.note(stack)
     lines = [f"  {part:<13} {stack.layout.url(part)}" for part in stack.layout.addresses]
+    more = [sys.executable, "-m", "demo.service", "break", "disk", "--url", stack.layout.url("service")]
     how = [
-        f"break more:  {sys.executable} -m demo.service break disk --url {stack.layout.url('service')}",
-        f"stop it:     {sys.executable} -m demo stop {stack.layout.folder}",
+        f"break more:  {shlex.join(more)}",
+        f"stop it:     {shlex.join([sys.executable, '-m', 'demo', 'stop', str(stack.layout.folder)])}",
         f"process ids: {note}",
     ]
     return "\n".join(["", "Everything goes on running:", *lines, *how])
