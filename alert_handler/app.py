@@ -12,6 +12,7 @@ from alert_handler.handler import Handler
 from alert_handler.resources import LiveResources
 from alert_handler.routes import api, intake, management, pages
 from chassis.logs import event
+from chassis.memory import one_arena
 from chassis.server import Server, Signals
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ def serve(config_path: Path | None, addresses: list[str], external_url: str) -> 
         AddressUnusable: an address cannot be listened on.
     """
     signals = Signals()
+    one_arena()
     handler = Handler(configuration.load(config_path), external_url)
     reload = Reloader(handler, config_path)
     try:
