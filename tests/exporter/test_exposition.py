@@ -65,6 +65,15 @@ def test_render_openmetrics_writes_unit_and_end() -> None:
     assert lines[2:] == ["# UNIT temperature_ratio ratio", "temperature_ratio 0.5", "# EOF"]
 
 
+def test_render_writes_what_is_no_number_as_prometheus_does() -> None:
+    """NaN and the infinities have Go's names, also beside other values."""
+    family = Family(HITS)
+    for page, value in (("a", float("nan")), ("b", float("inf")), ("c", float("-inf")), ("d", 1.5)):
+        family.add(value, page)
+    lines = render([family], TEXT).decode().splitlines()
+    assert [line.rpartition(" ")[2] for line in lines[2:]] == ["NaN", "+Inf", "-Inf", "1.5"]
+
+
 def test_render_leaves_out_families_without_samples() -> None:
     """Nothing to report leaves no header behind."""
     assert render([Family(TEMPERATURE)], TEXT) == b""

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,15 @@ def test_processes_scan_is_shared_for_a_second(tmp_path: Path, clock: Clock) -> 
     assert table.processes() == []
     clock.now += 1
     assert len(table.processes()) == 1
+
+
+def test_processes_leaves_itself_out(tmp_path: Path) -> None:
+    """The exporter's own arguments name what it looks for, and are not it."""
+    folder = tmp_path / str(os.getpid())
+    folder.mkdir()
+    (folder / "stat").write_text("1 (python) S 1")
+    (folder / "cmdline").write_text("python -m exporter")
+    assert ProcessTable(str(tmp_path)).processes() == []
 
 
 def test_processes_ended_during_the_scan_is_left_out(tmp_path: Path) -> None:
