@@ -184,12 +184,6 @@ def test_compose_grafana_variables_of_the_provisioning_are_set() -> None:
     assert (ROOT / home).is_file()
 
 
-@pytest.mark.parametrize("path", sorted(compose_configs.texts()), ids=lambda path: path.name)
-def test_compose_configuration_is_the_shipped_one(path: Path) -> None:
-    """Prometheus' and Alertmanager's files for compose differ from the shipped ones in addresses alone."""
-    assert path.read_text(encoding="utf-8") == compose_configs.texts()[path], "run python -m demo.compose_configs"
-
-
 def test_compose_prometheus_configuration_is_valid_as_mounted(tmp_path: Path) -> None:
     """Promtool accepts the tree that the container sees, and every rule file is found in it."""
     for volume in SERVICES["prometheus"]["volumes"]:
