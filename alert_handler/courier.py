@@ -74,8 +74,8 @@ class Courier:
             self._notifier.deliver(pending.message)
         except DeliveryError as error:
             return self._failed(pending, error)
-        except Exception as error:
-            log.exception("notifier %s raised", self.channel)
+        except Exception as error:  # one delivery: a mistake in a notifier holds up no other message
+            log.exception("notifier %s raised over message %s", self.channel, pending.message.key)
             return self._failed(pending, _unexpected(pending, error))
         now = self._clock()
         self._metrics.delivery_delay.labels(self.channel).observe(max(0.0, now - pending.created_at))

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 from alert_handler.act import ActStage, Executor
@@ -88,7 +89,7 @@ class Crew:
             return turn()
         except StoreUnavailable as error:
             event(log, logging.ERROR, "the store does not work", thread=name, error=error)
-        except Exception:
+        except Exception:  # one worker turn: the thread goes on with the next one
             log.exception("%s: a turn raised", name)
         return STORE_RETRY_SECONDS
 
@@ -108,11 +109,10 @@ class Handler:
         self.database = Database(store_path(config.store_url))
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="diagnose")
         self._reloading = threading.Lock()
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.database.close)
             self._apply(config)
-        except BaseException:
-            self.database.close()
-            raise
+            undo.pop_all()
         self.upkeep = Upkeep(config, self.database, self.outbox, self.metrics, clock)
         self.inbox = Inbox(self.database)
         self.lifecycle = Lifecycle(self.database, self.inbox, PARSERS, self.metrics)

@@ -7,6 +7,7 @@ credential or an alert must not follow one to another host.
 import json
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from urllib.parse import urlencode
 
 import msgspec
@@ -83,11 +84,10 @@ class HttpClient:
             response = self._pool.request(
                 method, url, body=body, headers=dict(headers), redirect=False, preload_content=False
             )
-            try:
+            with ExitStack() as undo:
+                undo.callback(response.close)
                 content = _content(response, deadline)
-            except BaseException:
-                response.close()
-                raise
+                undo.pop_all()
             response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # The error's own text holds the address, and an address can hold a secret.

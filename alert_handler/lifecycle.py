@@ -48,15 +48,20 @@ class Lifecycle:
             StoreUnavailable: the store does not work; the deliveries stay.
         """
         deliveries = self._inbox.next(BATCH)
-        if deliveries:
-            try:
-                self._absorb_all(deliveries)
-            except StoreUnavailable:
-                raise
-            except Exception:
-                log.exception("a batch of %d webhooks raised; taking them one by one", len(deliveries))
-                self._absorb_singly(deliveries)
+        if deliveries and self._problem_with(deliveries):
+            self._absorb_singly(deliveries)
         return len(deliveries)
+
+    def _problem_with(self, deliveries: Sequence[Delivery]) -> str:
+        """Take *deliveries*; what was raised over them, nothing of which is kept then, or "" when they are in."""
+        try:
+            self._absorb_all(deliveries)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # one worker turn, the receiver's: one webhook costs no other one
+            log.exception("webhooks %d to %d cannot be taken in one commit", deliveries[0].id, deliveries[-1].id)
+            return f"{type(error).__name__}: {error}"
+        return ""
 
     def _absorb_all(self, deliveries: Sequence[Delivery]) -> None:
         """Take *deliveries* in one commit; they are counted when it is durable."""
@@ -69,15 +74,11 @@ class Lifecycle:
     def _absorb_singly(self, deliveries: Sequence[Delivery]) -> None:
         """Whatever is wrong with one of them, a mistake of ours included, costs no other one."""
         for delivery in deliveries:
-            try:
-                self._absorb_all([delivery])
-            except StoreUnavailable:
-                raise
-            except Exception as error:
-                log.exception("webhook %d is set aside", delivery.id)
-                self._set_aside(delivery, f"{type(error).__name__}: {error}")
+            if problem := self._problem_with([delivery]):
+                self._set_aside(delivery, problem)
 
     def _set_aside(self, delivery: Delivery, problem: str) -> None:
+        event(log, logging.ERROR, "a webhook is set aside", webhook=delivery.id, problem=problem)
         with self._database.write() as tx:
             _poisoned(tx, delivery, clean(problem))
         self._metrics.alerts_quarantined.labels("unexpected").inc()

@@ -107,7 +107,7 @@ class Worker:
             goes_on = self._run(case, name)
         except StoreUnavailable:
             raise
-        except Exception as error:
+        except Exception as error:  # one stage: the incident is taken up again, the others go on
             log.exception("stage %s of incident %d raised", name, case.incident.id)
             self._metrics.stage_failures.labels(name).inc()
             text = clean(f"{name}: {type(error).__name__}: {error}")

@@ -186,7 +186,7 @@ class Signals:
 def _reload(on_reload: Callable[[], object]) -> None:
     try:
         on_reload()
-    except Exception:
+    except Exception:  # one request, made by a signal: a configuration that cannot be used ends no daemon
         log.exception("the reload failed; what runs goes on")
 
 

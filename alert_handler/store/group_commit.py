@@ -72,8 +72,7 @@ class GroupCommit(Generic[Item]):
             self._write([item for item, _ in group])
         except StoreUnavailable as error:
             _refuse(group, error)
-        except Exception as error:
-            # Whatever it was: this thread goes on, or every later sender would wait in vain.
+        except Exception as error:  # one worker turn: this thread goes on, or every later sender would wait in vain
             log.exception("a group of %d was not stored", len(group))
             _refuse(group, StoreUnavailable(f"not stored: {type(error).__name__}; send again"))
         else:

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -78,12 +78,11 @@ class Database:
         self._writable = True
         self._closed = False
         self._lock = _lock(self.path)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.close)
             with self.write():
                 _migrate(self._connection(), self.path)
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     @property
     def writable(self) -> bool:
@@ -167,23 +166,21 @@ class Database:
 
 @contextmanager
 def _rolled_back(connection: sqlite3.Connection) -> Iterator[None]:
-    """Undo an open transaction when the block raises."""
+    """Undo the transaction that the block left open: it raised, or its commit did."""
     try:
         yield
-    except BaseException:
+    finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        raise
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     # Used by many threads, one at a time.
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
+    with ExitStack() as undo:
+        undo.callback(connection.close)
         _prepare(connection)
-    except BaseException:
-        connection.close()
-        raise
+        undo.pop_all()
     return connection
 
 
