@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from chassis import flags, logs
-from chassis.server import AddressUnusable, Server, until_stopped
+from chassis.memory import one_arena
+from chassis.server import AddressUnusable, Server, Signals
 from exporter import catalogue, config
 from exporter.app import Exporter
 from exporter.errors import ExporterError
@@ -40,9 +41,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    signals = Signals()
+    one_arena()
     exporter = _exporter(options)
     with Server(Application(exporter), flags.addresses(options.listen, PORT), threads=4):
-        until_stopped(exporter.reload)
+        signals.until_stopped(exporter.reload)
     exporter.close()
 
 
