@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from alert_handler.process import KILL_SECONDS, members, stat_of
+from alert_handler.process_group import KILL_SECONDS, members, stat_of
 from chassis.logs import clean
 
 #: Clocks of process starts tick in 1/100 s, and boot time is rounded: seconds within which "older" is believed.

@@ -12,18 +12,18 @@ Starting failures are results, not exceptions. Linux only: it uses pidfds and /p
 import contextlib
 import fcntl
 import os
-import selectors
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Self
 
 import msgspec
 
-from alert_handler.redaction import known_lines, readable, redact
+from alert_handler.bounded_output import sealed_memory
+from alert_handler.process_group import KILL_SECONDS, Watch
+from alert_handler.redaction import readable
 
 #: What of the handler's own environment a child may see.
 ENVIRONMENT = (
@@ -42,15 +42,6 @@ ENVIRONMENT = (
 
 #: Used when the handler itself was started without one.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-#: Bytes of output kept: the first and the last half of it.
-MAX_OUTPUT = 64 * 1024
-
-#: Seconds to wait for a group to be gone after SIGKILL; only a process stuck in the kernel takes longer.
-KILL_SECONDS = 2.0
-
-_POLL_SECONDS = 0.02
-_READ = 64 * 1024
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +143,7 @@ def run(command: Command, seconds: float, lock: int) -> Result:
     with _closing(reader):
         if isinstance(child, Result):
             return child
-        with _Watch(child.pid, reader) as watch:
+        with Watch(child.pid, reader) as watch:
             timed_out = not watch.until(started + seconds)
             watch.end_group(command.grace_seconds)
             return _result(child, watch.output.text(command.secrets), timed_out=timed_out, started=started)
@@ -165,11 +156,11 @@ def run_starter(command: Command, seconds: float) -> Result:
     of memory, not to a pipe: a daemon that keeps writing there gets an error instead of a deadly SIGPIPE.
     """
     started = time.monotonic()
-    with _closing(_sealed_memory()) as output:
+    with _closing(sealed_memory()) as output:
         child = _start(command, output, seconds, ())
         if isinstance(child, Result):
             return child
-        with _Watch(child.pid) as watch:
+        with Watch(child.pid) as watch:
             timed_out = not watch.until(started + seconds)
             if timed_out:
                 watch.end_group(command.grace_seconds)
@@ -216,14 +207,6 @@ def _closing(descriptor: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _sealed_memory() -> int:
-    """A memory file of `MAX_OUTPUT` bytes that cannot grow."""
-    descriptor = os.memfd_create("nightshift-output", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(descriptor, MAX_OUTPUT)
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
-    return descriptor
 
 
 def _start(command: Command, output: int, seconds: float, kept: tuple[int, ...]) -> subprocess.Popen[bytes] | Result:
@@ -273,126 +256,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-class _Output:
-    """Keeps the first and the last half of `MAX_OUTPUT` bytes and counts the rest."""
-
-    def __init__(self) -> None:
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._total = 0
-
-    def add(self, chunk: bytes) -> None:
-        half = MAX_OUTPUT // 2
-        self._total += len(chunk)
-        room = half - len(self._head)
-        self._head += chunk[:room]
-        self._tail += chunk[room:]
-        del self._tail[:-half]
-
-    def text(self, secrets: Iterable[str]) -> str:
-        """What is kept, redacted and readable, with a line that tells how much is missing.
-
-        A cut can split a secret: the head loses the beginning of one, the tail everything before its first line end.
-        """
-        if len(self._head) + len(self._tail) == self._total:
-            return readable(redact((self._head + self._tail).decode(errors="replace"), secrets))
-        head = _without_torn_secret(self._head.decode(errors="replace"), secrets)
-        tail = self._tail.partition(b"\n")[2]
-        note = f"\n[... {self._total - len(self._head) - len(tail)} bytes left out ...]\n"
-        return readable(redact(head, secrets)) + note + readable(redact(tail.decode(errors="replace"), secrets))
-
-
-def _without_torn_secret(text: str, secrets: Iterable[str]) -> str:
-    for secret in known_lines(secrets):
-        torn = (size for size in range(len(secret) - 1, 0, -1) if text.endswith(secret[:size]))
-        text = text[: len(text) - next(torn, 0)]
-    return text
-
-
-class _Watch:
-    """Reads a child's output and watches for its end. The child is not reaped: its pid cannot be given to another."""
-
-    def __init__(self, pid: int, reader: int = -1) -> None:
-        self.output = _Output()
-        self._pid = pid
-        self._reader = reader
-        self._pidfd = os.pidfd_open(pid)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._pidfd, selectors.EVENT_READ)
-        if reader >= 0:
-            self._selector.register(reader, selectors.EVENT_READ)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._selector.close()
-        os.close(self._pidfd)
-
-    def until(self, deadline: float) -> bool:
-        """Read until the child has ended and its output is closed (True) or *deadline*, in monotonic time, passes."""
-        while self._selector.get_map():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            self._turn(left)
-        return True
-
-    def _turn(self, seconds: float) -> None:
-        ready = {key.fd for key, _ in self._selector.select(seconds)}
-        if self._pidfd in ready:
-            self._selector.unregister(self._pidfd)
-        if self._reader in ready:
-            chunk = os.read(self._reader, _READ)
-            self.output.add(chunk)
-            if not chunk:
-                self._selector.unregister(self._reader)
-
-    def end_group(self, grace: float) -> None:
-        """TERM to what is left of the group, then KILL after *grace* seconds; read on, also its last words."""
-        for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_SECONDS)):
-            if not members(self._pid):
-                break
-            with contextlib.suppress(PermissionError):  # another user's (sudo): told by `_result`
-                os.killpg(self._pid, number)
-            self._wait_until_gone(time.monotonic() + patience)
-        self.until(time.monotonic() + _POLL_SECONDS)
-
-    def _wait_until_gone(self, deadline: float) -> None:
-        pause = threading.Event()
-        while members(self._pid) and (now := time.monotonic()) < deadline:
-            step = min(now + _POLL_SECONDS, deadline)
-            if self.until(step):
-                pause.wait(step - now)
-
-
-def members(group: int) -> dict[int, int]:
-    """The living processes (pid -> start time in clock ticks since boot) of a process group; zombies are dead."""
-    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
-    processes = ((pid, stat_of(pid)) for pid in pids)
-    return {pid: found.start_ticks for pid, found in processes if found and found.group == group and found.alive}
-
-
-class ProcessStat(msgspec.Struct, frozen=True):
-    """What `/proc/PID/stat` says: state letter, process group, start time in clock ticks since boot."""
-
-    state: str
-    group: int
-    start_ticks: int
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can still do something; a zombie has ended and waits to be reaped."""
-        return self.state not in {"Z", "X"}
-
-
-def stat_of(pid: int) -> ProcessStat | None:
-    """The state of process *pid*, or None when there is none, or none that we may see (/proc with hidepid)."""
-    try:
-        line = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    fields = line.rpartition(b")")[2].split()  # the name before it may hold anything, also ")"
-    return ProcessStat(fields[0].decode(), int(fields[2]), int(fields[19]))

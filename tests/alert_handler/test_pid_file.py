@@ -11,7 +11,7 @@ import pytest
 
 from alert_handler import pid_file
 from alert_handler.pid_file import Doubt, Running, alive, end, find
-from alert_handler.process import members, stat_of
+from alert_handler.process_group import members, stat_of
 
 Sleeper = subprocess.Popen[bytes]
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from alert_handler import process
-from alert_handler.process import Command, Daemon, LockTaken, Result, launch, locked, members, run, run_starter, stat_of
+from alert_handler import process, process_group
+from alert_handler.bounded_output import MAX_OUTPUT
+from alert_handler.process import Command, Daemon, LockTaken, Result, launch, locked, run, run_starter
+from alert_handler.process_group import stat_of
 
 Run = Callable[..., Result]
 
@@ -158,7 +158,7 @@ def test_run_keeps_the_first_and_last_output_and_counts_the_rest(execute: Run) -
     missing, _, tail = rest.partition(" bytes left out ...]\n")
     assert head.startswith("line-0\n")
     assert tail.endswith("line-19999\n")
-    assert len(head) + len(tail) <= process.MAX_OUTPUT
+    assert len(head) + len(tail) <= MAX_OUTPUT
     assert len(head) + int(missing) + len(tail) == sum(len(f"line-{i}\n") for i in range(20000))
 
 
@@ -212,7 +212,8 @@ def test_run_that_cannot_be_killed_is_told(execute: Run, monkeypatch: pytest.Mon
         raise PermissionError
 
     monkeypatch.setattr(os, "killpg", refuse)
-    monkeypatch.setattr(process, "KILL_SECONDS", 0.1)
+    for module in (process, process_group):
+        monkeypatch.setattr(module, "KILL_SECONDS", 0.1)
     result = execute("echo $$; exec sleep 60", seconds=0.3, grace=0.1)
     real(int(result.output), signal.SIGKILL)
     assert result.error == f"process {int(result.output)} cannot be killed"
@@ -272,7 +273,7 @@ def test_run_starter_leaves_its_daemon_without_lock_or_pipe(tmp_path: Path, lock
 def test_run_starter_output_is_bounded(tmp_path: Path) -> None:
     """Beyond 64 KiB a writer gets an error; memory does not grow."""
     result = run_starter(Command(argv=("sh", "-c", f"yes 2>{tmp_path}/err; exit 0")), 20)
-    assert (result.exit_code, len(result.output)) == (0, process.MAX_OUTPUT)
+    assert (result.exit_code, len(result.output)) == (0, MAX_OUTPUT)
     assert "not permitted" in (tmp_path / "err").read_text(encoding="utf-8")
 
 
@@ -326,29 +327,3 @@ def test_launch_failures_are_results(tmp_path: Path) -> None:
     assert isinstance(no_log, Result)
     assert "No such file" in missing.error
     assert "none/log cannot be opened: No such file" in no_log.error
-
-
-def test_members_knows_a_process_with_a_hostile_name(started: list[Daemon], tmp_path: Path) -> None:
-    """A program's name may hold spaces and brackets; its group is read all the same."""
-    program = tmp_path / "a) Z 1 1 (b"
-    program.symlink_to("/bin/sleep")
-    daemon = launch(Command(argv=(str(program), "60")))
-    assert isinstance(daemon, Daemon)
-    started.append(daemon)
-    assert list(members(daemon.pid)) == [daemon.pid]
-    assert stat_of(0) is None
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.binary(max_size=9000), max_size=30), st.text(min_size=4, max_size=40, alphabet="abcdefgh12345678"))
-def test_output_never_shows_a_secret_however_it_is_cut(chunks: list[bytes], secret: str) -> None:
-    """Whatever surrounds it, and wherever the cap cuts, no four characters of a torn secret remain at the cut."""
-    output = process._Output()
-    before = b"".join(chunks)[: process.MAX_OUTPUT // 4]
-    filler = b"#" * 99 + b"\n"
-    output.add((before + b"\n" + filler * 400)[: process.MAX_OUTPUT // 2 - len(secret) // 2])
-    output.add(secret.encode())
-    output.add(filler * (process.MAX_OUTPUT // 99))
-    text = output.text([secret])
-    assert secret not in text
-    assert not text.rpartition("\n[...")[0].endswith(secret[: len(secret) // 2])

@@ -16,6 +16,7 @@ from alert_handler import pid_file, process
 from alert_handler.errors import RemediationRefused
 from alert_handler.model import Outcome, Plan, Risk
 from alert_handler.process import locked
+from alert_handler.process_group import stat_of
 from alert_handler.remediation import Limits
 from alert_handler.remediations.restart import Restart, RestartConfig, RestartParams
 from chassis import config_file
@@ -120,7 +121,7 @@ def test_pid_file_restart_replaces_the_process(machine: Machine) -> None:
     assert (outcome.status, outcome.summary) == ("succeeded", f"process {first} ended by SIGTERM; shop runs again")
     assert machine.pid() not in {0, first}
     assert os.getsid(machine.pid()) == machine.pid()
-    assert process.stat_of(first) is None
+    assert stat_of(first) is None
 
 
 def test_pid_file_restart_kills_a_deaf_process(machine: Machine) -> None:
@@ -134,7 +135,7 @@ def test_pid_file_restart_of_a_daemon_that_forks(machine: Machine) -> None:
     """A start command that returns leaves its daemon, which the pid file names."""
     restart = machine.by_pid_file("fork")
     assert [machine.run(restart).status for _ in range(2)] == ["succeeded", "succeeded"]
-    assert eventually(lambda: process.stat_of(machine.pid()) is not None)
+    assert eventually(lambda: stat_of(machine.pid()) is not None)
 
 
 def test_restarted_daemon_holds_nothing_of_the_handler(machine: Machine) -> None:
