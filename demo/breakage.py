@@ -66,7 +66,7 @@ class Breakage:
         place = self.vitals.place
         wanted = int(FULL_RATIO * place.log_quota_bytes)
         missing = wanted - int(self.vitals.disk_ratio() * place.log_quota_bytes)
-        count = _fill(place.logs, missing, "app-{:03d}.log", _log_block())
+        count = _fill(place.logs, missing, "app.log.{:d}", _log_block())
         return f"wrote {count} rotated logs; the log folder is {self.vitals.disk_ratio():.0%} full"
 
     def fill_cache(self) -> str:
