@@ -5,35 +5,22 @@ skips one that changed since. Only regular files with one name on the root's own
 still holds open gives its space back when the program closes it: the outcome says so. Nothing is truncated.
 """
 
-import heapq
-import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
-from urllib.parse import quote, unquote_to_bytes
+from typing import ClassVar, Literal
 
 import msgspec
 
-from alert_handler.compression import OutOfTime, compress, is_compressed, is_temporary
+from alert_handler.compression import OutOfTime, compress, is_temporary
 from alert_handler.errors import RemediationRefused
+from alert_handler.file_choice import Action, Item, Wanted, check_pattern, choose
 from alert_handler.model import Outcome, Plan, Risk
 from alert_handler.process import LockTaken, locked
 from alert_handler.remediation import Limits
-from alert_handler.rooted_files import (
-    MAX_ENTRIES,
-    Changed,
-    Found,
-    Identity,
-    RootRefused,
-    Tree,
-    matches,
-    open_for_writing,
-    open_root,
-    remove,
-)
+from alert_handler.rooted_files import MAX_ENTRIES, Changed, RootRefused, Tree, open_for_writing, open_root, remove
 from chassis.config_file import nearest
 from chassis.logs import clean
 from chassis.plugins import plugin
@@ -42,21 +29,10 @@ NAME = "cleanup"
 
 #: Lines in a plan and in an outcome; the rest is counted.
 MAX_LINES = 200
-#: Files that a plan chooses from, the oldest ones.
-MAX_CANDIDATES = 20_000
-#: A copy that an interrupted compression left behind is removed when it is this old, in seconds.
-STALE_SECONDS = 3600
 
-_GIB = 1024**3
 _ROOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_PATTERN = re.compile(r"[A-Za-z0-9_.@+=,~*?\[\]!-]{1,255}(?:/[A-Za-z0-9_.@+=,~*?\[\]!-]{1,255}){0,15}")
-_MAX_DOUBLE_STARS = 2
 #: No root, whoever declares it: a mistake here ends the machine.
 _FORBIDDEN = re.compile(r"/|/(?:bin|boot|dev|etc|home|lib|lib64|proc|root|run|sbin|sys|usr|var)|/(?:dev|proc|sys)/.*")
-_PLAIN = "/ !$&'()*+,;=:@[]"
-
-Action = Literal["delete", "compress"]
-Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Root(msgspec.Struct, frozen=True):
@@ -89,56 +65,6 @@ class CleanupConfig(msgspec.Struct, frozen=True):
                 raise ValueError(f"the root name {name!r} is not of letters, digits and . _ -")
 
 
-class CleanupParams(msgspec.Struct, frozen=True):
-    """Which files of which root. Sizes in bytes; `keep_newest` files are never touched, however old."""
-
-    root: str = ""
-    files: tuple[str, ...] = ()
-    action: Action = "delete"
-    min_age_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
-    larger_than_bytes: Natural = 0
-    max_files: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1000
-    max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 50 * _GIB
-    keep_newest: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1
-
-    def __post_init__(self) -> None:
-        """Refuse patterns that could leave the root (ValueError)."""
-        for pattern in self.files:
-            _check_pattern(pattern)
-
-
-def _check_pattern(pattern: str) -> None:
-    parts = pattern.split("/")
-    if pattern.startswith("/") or {"..", ".", ""} & set(parts):
-        raise ValueError(f"the file pattern {pattern[:80]!r} is not relative to the root")
-    if not _PATTERN.fullmatch(pattern) or any(part.startswith("-") for part in parts):
-        raise ValueError(f"the file pattern {pattern[:80]!r} holds more than letters, digits and _.@+=,~*?[]!-/")
-    if any("**" in part and part != "**" for part in parts) or parts[-1] == "**":
-        raise ValueError(f"the file pattern {pattern!r}: ** stands for folders: write **/*.log")
-    if parts.count("**") > _MAX_DOUBLE_STARS:
-        raise ValueError(f"the file pattern {pattern!r} has more than {_MAX_DOUBLE_STARS} **")
-
-
-class Item(msgspec.Struct, frozen=True, array_like=True):
-    """One file of a plan; `path` is percent-encoded where it is not plain UTF-8 text."""
-
-    path: str
-    action: Action
-    inode: int
-    size: int
-    mtime_ns: int
-
-    @property
-    def identity(self) -> Identity:
-        """What the file must still be."""
-        return Identity(self.inode, self.size, self.mtime_ns)
-
-    @property
-    def native_path(self) -> str:
-        """The path as the system calls want it."""
-        return os.fsdecode(unquote_to_bytes(self.path))
-
-
 class Payload(msgspec.Struct, frozen=True):
     """Everything that the run needs: the root as it was found, and the files."""
 
@@ -159,7 +85,7 @@ class Cleanup:
 
     idempotent: ClassVar[bool] = True
     risk: ClassVar[Risk] = Risk.SAFE
-    Params: ClassVar[type[msgspec.Struct]] = CleanupParams
+    Params: ClassVar[type[msgspec.Struct]] = Wanted
     Config: ClassVar[type[msgspec.Struct]] = CleanupConfig
 
     def __init__(self, config: CleanupConfig, clock: Callable[[], float] = time.time) -> None:
@@ -176,12 +102,11 @@ class Cleanup:
         root = self._declared(wanted.root)
         try:
             with open_root(root.folder) as tree:
-                chosen = _choose(tree, wanted, self._clock())
+                items = choose(tree, wanted, self._clock())
         except RootRefused as error:
             raise RemediationRefused(f"root {wanted.root!r}: {error}") from error
         except OSError as error:
             raise RemediationRefused(f"root {wanted.root!r} cannot be read: {error.strerror}") from error
-        items = tuple(_item(found, wanted.action) for found in chosen)
         if not items:
             raise RemediationRefused(_nothing(wanted, root, tree))
         payload = Payload(wanted.root, str(root.folder), tree.device, tree.inode, items)
@@ -226,94 +151,17 @@ def _same_root(tree: Tree, payload: Payload) -> None:
         raise _Void(f"{payload.path} is another folder than when it was planned; nothing was done")
 
 
-def _checked(params: msgspec.Struct) -> CleanupParams:
-    if not isinstance(params, CleanupParams):
+def _checked(params: msgspec.Struct) -> Wanted:
+    if not isinstance(params, Wanted):
         raise RemediationRefused(f"the parameters are not those of {NAME}")
     if not params.files:
         raise RemediationRefused("files: is empty; name the files to clean up, e.g. '*.log.*'")
     try:
         for pattern in params.files:
-            _check_pattern(pattern)
+            check_pattern(pattern)
     except ValueError as error:
         raise RemediationRefused(str(error)) from error
     return params
-
-
-def _choose(tree: Tree, wanted: CleanupParams, now: float) -> list[Found]:
-    """The files to clean up, oldest first, within the caps; leftovers of interrupted runs come before all.
-
-    However many files there are, only `MAX_CANDIDATES` are held at once.
-    """
-    stale: list[Found] = []
-    older = _without_newest(_matching(tree, wanted, stale, now), wanted.keep_newest)
-    oldest = heapq.nsmallest(MAX_CANDIDATES, (found for found in older if _fits(found, wanted, now)), key=_age_key)
-    if wanted.action == "compress":
-        oldest = list(_compressible(tree, oldest))
-    return list(_capped([*sorted(stale, key=_age_key), *oldest], wanted))
-
-
-def _matching(tree: Tree, wanted: CleanupParams, stale: list[Found], now: float) -> Iterator[Found]:
-    """The files that a pattern names; leftovers of interrupted runs go to *stale*."""
-    for found in tree.files():
-        if _is_stale(found, now):
-            if len(stale) < wanted.max_files:
-                stale.append(found)
-        elif found.links == 1 and any(matches(found.path, pattern) for pattern in wanted.files):
-            yield found
-
-
-def _without_newest(files: Iterable[Found], count: int) -> Iterator[Found]:
-    """All of *files* but the newest *count*."""
-    newest: list[tuple[int, str, Found]] = []
-    for found in files:
-        heapq.heappush(newest, (*_age_key(found), found))
-        if len(newest) > count:
-            yield heapq.heappop(newest)[2]
-
-
-def _age_key(found: Found) -> tuple[int, str]:
-    return found.identity.mtime_ns, found.path
-
-
-def _is_stale(found: Found, now: float) -> bool:
-    name = found.path.rpartition("/")[2]
-    return is_temporary(name) and found.identity.mtime_ns <= (now - STALE_SECONDS) * 1e9
-
-
-def _fits(found: Found, wanted: CleanupParams, now: float) -> bool:
-    old = found.identity.mtime_ns <= (now - wanted.min_age_seconds) * 1e9
-    return old and found.identity.size > wanted.larger_than_bytes
-
-
-def _compressible(tree: Tree, files: Iterable[Found]) -> Iterator[Found]:
-    busy = open_for_writing(tree.path)
-    for found in files:
-        if found.path not in busy and not _is_compressed(tree, found.path):
-            yield found
-
-
-def _is_compressed(tree: Tree, path: str) -> bool:
-    """Whether it is compressed, or cannot be read: then it is left alone too."""
-    try:
-        with tree.folder_of(path) as (folder, name):
-            return is_compressed(folder, name)
-    except (OSError, Changed):
-        return True
-
-
-def _capped(files: Iterable[Found], wanted: CleanupParams) -> Iterator[Found]:
-    left, room = wanted.max_files, wanted.max_bytes
-    for found in files:
-        if left and found.identity.size <= room:
-            left -= 1
-            room -= found.identity.size
-            yield found
-
-
-def _item(found: Found, action: Action) -> Item:
-    leftover = is_temporary(found.path.rpartition("/")[2])
-    path = quote(os.fsencode(found.path), safe=_PLAIN)
-    return Item(path, "delete" if leftover else action, *found.identity)
 
 
 def _described(payload: Payload, action: Action, tree: Tree) -> Plan:
@@ -332,11 +180,7 @@ def _described(payload: Payload, action: Action, tree: Tree) -> Plan:
 
 def _line(item: Item) -> str:
     changed = datetime.fromtimestamp(item.mtime_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"{item.action} {_shown(item.path)} ({size_text(item.size)}, last changed {changed})"
-
-
-def _shown(path: str) -> str:
-    return clean(unquote_to_bytes(path).decode("utf-8", "replace"))
+    return f"{item.action} {item.shown} ({size_text(item.size)}, last changed {changed})"
 
 
 def _limits_of(tree: Tree) -> str:
@@ -346,7 +190,7 @@ def _limits_of(tree: Tree) -> str:
     return f"; {', '.join(notes)}" if notes else ""
 
 
-def _nothing(wanted: CleanupParams, root: Root, tree: Tree) -> str:
+def _nothing(wanted: Wanted, root: Root, tree: Tree) -> str:
     larger = f" and larger than {size_text(wanted.larger_than_bytes)}" if wanted.larger_than_bytes else ""
     kept = f" (the newest {wanted.keep_newest} are kept)" if wanted.keep_newest else ""
     which = f"nothing older than {wanted.min_age_seconds:g} s{larger} matches {', '.join(wanted.files)}"
@@ -413,7 +257,7 @@ class _Work:
         self._counts[ending] += 1
         if len(self._lines) < MAX_LINES:
             done = {"delete": "deleted", "compress": "compressed"}[item.action]
-            self._lines.append(f"{done if ending == 'done' else ending} {_shown(item.path)}: {why}")
+            self._lines.append(f"{done if ending == 'done' else ending} {item.shown}: {why}")
 
     def _outcome(self, status: Literal["succeeded", "failed", "timed_out"]) -> Outcome:
         counts = self._counts
