@@ -265,6 +265,7 @@ def test_run_gives_way_to_another_handler(machine: Machine) -> None:
 def test_stale_pid_of_another_process_is_never_signalled(machine: Machine) -> None:
     """A pid file that names a stranger, here an old sleep, is refused; the stranger lives."""
     stranger = subprocess.Popen(["/bin/sleep", "60"])
+    assert eventually(lambda: Path(f"/proc/{stranger.pid}/cmdline").read_bytes() != b"")
     machine.pid_file.write_text(str(stranger.pid), encoding="ascii")
     with pytest.raises(RemediationRefused, match=r"\(/bin/sleep 60\), which may not be the service: left alone"):
         machine.by_pid_file().plan(RestartParams("shop"))
