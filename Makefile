@@ -19,7 +19,7 @@ test: $(VENV)/ready ## every test, with real Prometheus and Alertmanager, and th
 	@for name in prometheus promtool alertmanager amtool; do $(PY) -m demo.binaries $$name >/dev/null || exit 1; done
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-check: lint types rules dashboards docs-fresh ## everything that is quick: lint, types, rules, boards, docs, unit tests
+check: lint types dashboards docs-fresh ## everything that is quick: lint, types, rules, boards, docs, unit tests
 	@$(PY) -m pytest -n 2 -q -m "not acceptance"
 
 lint: $(VENV)/ready ## ruff: format and rules
