@@ -25,6 +25,9 @@ Parser = Callable[[bytes], Notification]
 
 #: A label set that fires again so soon after it closed is the same incident.
 REOPEN_SECONDS = 3600.0
+#: A firing that is received so long after its own end was told was not overtaken by it: Alertmanager gives a delivery up
+#: after its group interval. Cut off from Prometheus it lets alerts time out, and tells them again with the start they had.
+LATE_SECONDS = 300.0
 #: Deliveries absorbed in one commit.
 BATCH = 100
 WATCHDOG = "watchdog"
@@ -157,8 +160,10 @@ def _absorb_timeless(tx: Transaction, alert: Alert, at: float) -> None:
 
 
 def first_time(tx: Transaction, alert: Alert, delivery: Delivery) -> bool:
-    """Whether (labels, startsAt, status) is told for the first time; it is from now on no longer."""
+    """Whether (labels, startsAt, status) is told for the first time, or anew; it is from now on no longer."""
     row = {"identity": alert.identity, "starts_at": alert.starts_at, "status": alert.status}
+    if alert.status == "firing":
+        tx.run("event_begin_anew", {**row, "before": delivery.received_at - LATE_SECONDS})
     return tx.run("event_add", {**row, "received_at": delivery.received_at, "inbox_id": delivery.id}) == 1
 
 

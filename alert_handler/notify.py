@@ -64,7 +64,7 @@ class NotifyStage:
         """A message about *case*; its key makes it one per kind, episode and attempt, a call also per reason."""
         incident = case.incident
         number = case.attempt.number if case.attempt else 0
-        key = f"{incident.id}/{incident.starts_at:.3f}/{number}/{kind}"
+        key = f"{incident.id}/{incident.received_at:.3f}/{number}/{kind}"
         if case.decision and kind in _PER_REASON:
             key += f"/{case.decision.reason}"
         facts: Labels = {name: incident.labels[name] for name in ("service", "instance") if name in incident.labels}

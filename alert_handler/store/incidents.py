@@ -121,6 +121,7 @@ def write_case(tx: Transaction, case: Case, at: float, *, keep_claim: bool) -> N
             "id": case.incident.id,
             "stage": case.stage,
             "starts_at": case.incident.starts_at,
+            "received_at": case.incident.received_at,
             "status": case.incident.status,
             "at": at,
             "due_at": case.due_at,

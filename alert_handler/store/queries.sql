@@ -29,6 +29,13 @@ INSERT INTO events (identity, starts_at, status, received_at, inbox_id)
 VALUES (:identity, :starts_at, :status, :received_at, :inbox_id)
 ON CONFLICT DO NOTHING;
 
+-- name: event_begin_anew
+-- Told as over before a certain time, a start that fires again counts as never told.
+DELETE FROM events
+WHERE identity = :identity AND starts_at = :starts_at
+  AND EXISTS (SELECT 1 FROM events WHERE identity = :identity AND starts_at = :starts_at
+              AND status = 'resolved' AND received_at < :before);
+
 -- name: event_resolved_since
 -- Was it told already that this start, or a later one, is over? Deliveries can overtake each other.
 SELECT 1 FROM events WHERE identity = :identity AND status = 'resolved' AND starts_at >= :starts_at LIMIT 1;
@@ -81,10 +88,10 @@ SELECT min(due_at) AS due_at FROM incidents WHERE stage IS NOT NULL AND claimed_
 -- begun a new episode, or was resolved unseen; one that would wait for the policy does not, when its status changed.
 UPDATE incidents
 SET stage = CASE WHEN :stage IS NOT NULL THEN :stage
-                 WHEN starts_at <> :starts_at THEN 'triage'
+                 WHEN (starts_at, received_at) <> (:starts_at, :received_at) THEN 'triage'
                  WHEN status = 'resolved' AND :state = 'open' THEN 'learn' END,
-    state = CASE WHEN starts_at <> :starts_at THEN 'open' ELSE :state END,
-    closed_at = CASE WHEN starts_at <> :starts_at THEN NULL ELSE :closed_at END,
+    state = CASE WHEN (starts_at, received_at) <> (:starts_at, :received_at) THEN 'open' ELSE :state END,
+    closed_at = CASE WHEN (starts_at, received_at) <> (:starts_at, :received_at) THEN NULL ELSE :closed_at END,
     due_at = CASE WHEN :stage = 'decide' AND status <> :status THEN min(:due_at, :at) ELSE :due_at END,
     severity = :severity, category = :category, verdict = :verdict,
     claimed_by = :claimed_by, findings = :findings

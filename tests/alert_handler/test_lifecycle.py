@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alert_handler.errors import StoreUnavailable
 from alert_handler.handler import PARSERS
-from alert_handler.lifecycle import REOPEN_SECONDS, WATCHDOG, Lifecycle
+from alert_handler.lifecycle import LATE_SECONDS, REOPEN_SECONDS, WATCHDOG, Lifecycle
 from alert_handler.metrics import Metrics
 from alert_handler.model import Case, Note
 from alert_handler.store.inbox import Delivery, Inbox
@@ -184,6 +184,34 @@ def test_redelivery_after_closing_does_not_reopen(desk: Desk) -> None:
     desk.fires()
     desk.resolves()
     assert desk.only.incident.state == "closed"
+
+
+def test_old_start_that_fires_again_is_an_episode_of_its_own(desk: Desk) -> None:
+    """Cut off from Prometheus, Alertmanager lets an alert time out; then it is told again, with the start it had."""
+    desk.fires()
+    desk.resolves()
+    desk.closes()
+    desk.now += LATE_SECONDS
+    desk.fires()
+    assert (desk.only.incident.state, desk.only.incident.status, desk.only.stage) == ("open", "firing", "triage")
+    desk.rests()
+    desk.fires()
+    assert desk.only.stage is None
+    desk.resolves()
+    assert (desk.only.incident.status, desk.only.stage) == ("resolved", "learn")
+
+
+def test_old_start_that_fires_again_while_the_last_stage_closes_is_kept(desk: Desk) -> None:
+    """The worker closes what fires again with the start that it knows."""
+    desk.fires()
+    desk.resolves()
+    claimed = desk.incidents.claim("worker", desk.now)
+    assert claimed is not None
+    desk.now += LATE_SECONDS
+    desk.fires()
+    over = claimed.incident.evolve(state="closed", closed_at=desk.now)
+    desk.incidents.save(claimed.evolve(stage=None, incident=over), "learn", desk.now, keep_claim=False)
+    assert (desk.only.incident.state, desk.only.incident.closed_at, desk.only.stage) == ("open", None, "triage")
 
 
 def test_resolved_while_a_stage_runs_is_seen_when_it_ends(desk: Desk) -> None:

@@ -75,7 +75,7 @@ CALL = decision(DecisionVerdict.ESCALATE, Reason.STRIKES)
 @pytest.mark.parametrize(
     "other",
     [
-        case(decision=CALL, incident=incident(starts_at=NOW + 1)),
+        case(decision=CALL, incident=incident(received_at=NOW + 1)),
         case(decision=CALL, incident=incident(id=2)),
         case(decision=CALL, attempt=attempt(number=2)),
         case(decision=decision(DecisionVerdict.ESCALATE, Reason.CANNOT_CHECK)),
