@@ -1,6 +1,5 @@
 import json
 import logging
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,17 +92,6 @@ def test_closing_handshake_decides(*, code: int, confirmed: bool, expected: type
 def test_connection_that_ends_without_a_code_is_unavailable() -> None:
     """No closing frame at all is code 1006."""
     assert "code 1006" in str(channel("127.0.0.1:9")._refusal(ConnectionClosedError(None, None)))
-
-
-def test_server_that_breaks_off_is_unavailable(peer: WsPeer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that breaks without the closing handshake counts as not delivered."""
-
-    def break_off(_self: WsPeer, connection: object) -> None:
-        connection.socket.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(WsPeer, "__call__", break_off)
-    with pytest.raises(DeliveryUnavailable, match="code 1006"):
-        channel(peer.address).deliver(MESSAGE)
 
 
 def test_token_that_is_gone_delays_the_delivery(tmp_path: Path) -> None:
