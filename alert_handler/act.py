@@ -97,8 +97,8 @@ class ActStage:
         playbook = self._executor.playbooks.get(decision.playbook)
         if playbook is None or decision.plan is None or playbook.remediation != decision.plan.remediation:
             return f"playbook {decision.playbook} has changed: asking again"
-        if self._executor.switches.read().killed:
-            return "the kill switch was thrown: asking again"
+        if not self._executor.switches.read().may_act:
+            return "a switch was thrown: asking again"
         return ""
 
     def _run(self, case: Case, claimed: Attempt, plan: Plan) -> Case:

@@ -25,8 +25,8 @@ Parser = Callable[[bytes], Notification]
 
 #: A label set that fires again so soon after it closed is the same incident.
 REOPEN_SECONDS = 3600.0
-#: A firing that is received so long after its own end was told was not overtaken by it: Alertmanager gives a delivery up
-#: after its group interval. Cut off from Prometheus it lets alerts time out, and tells them again with the start they had.
+#: A firing received so long after its own end was not overtaken by it: Alertmanager gives a delivery up after its group
+#: interval. But cut off from Prometheus, it lets alerts time out, and then tells them again with the start they had.
 LATE_SECONDS = 300.0
 #: Deliveries absorbed in one commit.
 BATCH = 100

@@ -29,6 +29,11 @@ class SwitchState(msgspec.Struct, frozen=True):
     pam: bool = True
     killed: bool = False
 
+    @property
+    def may_act(self) -> bool:
+        """Whether none of them stops a new action."""
+        return self.monitoring and self.remediation and not self.killed
+
 
 class Switches:
     """Reads the switches; *file* and *kill_file* may be None."""

@@ -33,7 +33,7 @@ def make_stage(
 ) -> ActStage:
     """The stage over a real store, as the handler builds it; a second one is a restarted handler."""
     folder = database.path.parent
-    switches = Switches(None, folder / "kill", {})
+    switches = Switches(folder / "switches", folder / "kill", {})
     executor = Executor({"ledger": ledger}, {"disk": playbook()}, folder, switches)
     return ActStage(Attempts(database), executor, NotifyStage("http://nightshift", clock), metrics or Metrics(), clock)
 
@@ -168,6 +168,16 @@ def test_kill_switch_stops_what_was_allowed_already(
 ) -> None:
     """The last look before an action is at the kill switch."""
     (database.path.parent / "kill").touch()
+    after = stage(decided)
+    assert (after.stage, ledger.lines, after.attempt) == ("decide", [], None)
+
+
+@pytest.mark.parametrize("switch", ["AUTO_REMEDIATION_ENABLED", "AUTONOMOUS_MONITORING_ENABLED"])
+def test_switch_thrown_after_the_decision_counts(
+    database: Database, stage: ActStage, decided: Case, ledger: LedgerRemediation, switch: str
+) -> None:
+    """Every switch that stops acting is looked at once more, not the kill switch alone."""
+    (database.path.parent / "switches").write_text(f"{switch}=false\n")
     after = stage(decided)
     assert (after.stage, ledger.lines, after.attempt) == ("decide", [], None)
 
