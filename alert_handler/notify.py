@@ -86,7 +86,8 @@ class NotifyStage:
 
 
 def last_verdict(case: Case) -> str:
-    """What Prometheus said of the last attempt, also after an escalation or a new episode; "" when nothing."""
-    if case.verdict is not None:
+    """What Prometheus said of the last attempt since this episode began, also after an escalation; "" when nothing."""
+    attempt, began = case.attempt, case.incident.received_at
+    if case.verdict is not None and case.verdict.at >= began:
         return case.verdict.value
-    return case.attempt.verdict if case.attempt else ""
+    return attempt.verdict if attempt and (attempt.verified_at or 0.0) >= began else ""

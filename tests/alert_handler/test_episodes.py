@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.alert_handler.house import START, House, alert, disk_full, house
+from tests.alert_handler.house import START, House, alert, disk_full, house, repaired
 
 FULL = [({}, 0.93)]
 FINE = [({}, 0.4)]
+#: How many incidents were closed, by verdict.
+COUNTED = "nightshift_incident_resolution_seconds_count"
+VERDICTS = ("fixed", "none")
 
 
 @pytest.fixture
@@ -232,3 +236,20 @@ def test_restart_in_the_middle_of_everything_repeats_nothing(tmp_path: Path) -> 
             second_life.handler.incidents.release_all()
             second_life.wait(40)
             assert (attempts(second_life), messages(second_life)) == (["fixed"], ["action", "verdict"])
+
+
+def test_end_of_an_episode_without_action_is_no_success_of_the_one_before(home: House) -> None:
+    """Fixed an hour ago says nothing of today: the exporter dies, the alert resolves, the disk is as full as before."""
+    repaired(home)
+    home.kill_file.touch()
+    refill(home)
+    home.prometheus.answers["disk_used"] = FULL
+    home.wait(600)
+    began = home.now
+    home.receive(fired(began))
+    home.receive(fired(began, "resolved"))
+    with home.handler.database.read() as tx:
+        told = [msgspec.json.decode(row["message"])["text"] for row in tx.all("outbox_of", {"incident_id": 1})]
+    assert told[-1] == "closed, without a verified action of Nightshift"
+    counted = {name: home.handler.metrics.registry.get_sample_value(COUNTED, {"verdict": name}) for name in VERDICTS}
+    assert counted == {"fixed": 1.0, "none": 1.0}

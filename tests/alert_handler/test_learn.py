@@ -79,8 +79,9 @@ def test_resolved_alert_closes_with_the_verdict_that_it_has(stage: LearnStage, m
 def test_verdict_that_an_escalation_put_away_still_closes_the_incident(stage: LearnStage, metrics: Metrics) -> None:
     """After three failures and a call for a person the incident did not end `without an action`."""
     escalated = decision(DecisionVerdict.ESCALATE, Reason.STRIKES)
-    known = case(decision=escalated, attempt=attempt(verdict="not_fixed"), incident=incident(status="resolved"))
-    assert stage(known).messages[0].text == "closed, not fixed"
+    known = attempt(verdict="not_fixed", verified_at=NOW)
+    closing = case(decision=escalated, attempt=known, incident=incident(status="resolved"))
+    assert stage(closing).messages[0].text == "closed, not fixed"
     labels = {"verdict": "not_fixed"}
     assert metrics.registry.get_sample_value("nightshift_incident_resolution_seconds_count", labels) == 1
 

@@ -124,13 +124,14 @@ def test_overdue_orphan_is_a_call_of_its_own(stage: NotifyStage) -> None:
     ("changes", "text"),
     [
         ({"attempt": attempt(), "verdict": verdict("fixed")}, "closed, fixed"),
-        ({"attempt": attempt(verdict="not_fixed")}, "closed, not fixed"),
+        ({"attempt": attempt(verdict="not_fixed", verified_at=NOW)}, "closed, not fixed"),
         ({"attempt": attempt(verdict="fixed"), "verdict": verdict("inconclusive")}, "closed, inconclusive"),
+        ({"attempt": attempt(verdict="fixed", verified_at=NOW - 1)}, "closed, without a verified action of Nightshift"),
         ({}, "closed, without a verified action of Nightshift"),
     ],
 )
 def test_end_of_an_incident_tells_the_last_verdict(stage: NotifyStage, changes: dict[str, object], text: str) -> None:
-    """Also after an escalation or a new episode put the verdict away: the attempt remembers it."""
+    """Also after an escalation put it away: the attempt remembers. An earlier episode's is none of its own."""
     known = case(**changes)
     assert stage.resolved(known).text == text
     assert last_verdict(known).replace("_", " ") in text
