@@ -6,12 +6,12 @@ without body and counts that as success.
 
 import hmac
 import logging
-from pathlib import Path
 
 from flask import Blueprint, Response, request
 
 from alert_handler.errors import NotificationInvalid, StoreUnavailable
 from alert_handler.handler import PARSERS, Handler
+from alert_handler.secret_files import SecretUnusable, read_secret
 from alert_handler.store.inbox import Delivery
 from chassis.logs import event
 
@@ -40,8 +40,9 @@ def answer(handler: Handler, sender: str) -> Response:
     """Store the request's body and answer."""
     if sender not in PARSERS:
         return _say(404, f"no such sender; known: {', '.join(sorted(PARSERS))}")
-    if not authorized(handler.config.intake.token_file, request.headers.get("Authorization", "")):
-        return _say(401, "bearer token missing or wrong (intake.token_file)")
+    refusal = _stranger(handler.config.intake.token_file, request.headers.get("Authorization", ""))
+    if refusal is not None:
+        return refusal
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         return _say(415, "compressed bodies are not taken")
     body = request.get_data(cache=False)
@@ -53,26 +54,33 @@ def answer(handler: Handler, sender: str) -> Response:
         handler.receive(sender, body)
     except StoreUnavailable as error:
         event(log, logging.ERROR, "a webhook was not stored", sender=sender, error=error)
-        refusal = _say(503, "not stored; send again")
-        refusal.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-        return refusal
+        return _again("not stored; send again")
     return Response(status=200)
+
+
+def _stranger(token_file: str, header: str) -> Response | None:
+    """The refusal of a sender that does not show the token; None when it may send."""
+    try:
+        if authorized(token_file, header):
+            return None
+    except SecretUnusable as error:
+        event(log, logging.ERROR, "intake.token_file cannot be used: nobody is let in", error=error)
+        return _again("nobody can be let in now (intake.token_file); send again")
+    return _say(401, "bearer token missing or wrong (intake.token_file)")
 
 
 def authorized(token_file: str, header: str) -> bool:
     """Whether *header* shows the token in *token_file*; without a file everybody may send.
 
-    The file is read at every request, so that a new token counts at once; an unreadable one lets nobody in.
+    The file is read at every request, so that a new token counts at once.
+
+    Raises:
+        SecretUnusable: it cannot be read, is empty, or is open to everybody. A 401 would lose the alert for our fault.
     """
     if not token_file:
         return True
-    try:
-        token = Path(token_file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        event(log, logging.ERROR, "intake.token_file cannot be read", error=type(error).__name__)
-        return False
     given = header.removeprefix("Bearer ").strip() if header.startswith("Bearer ") else ""
-    return bool(token) and hmac.compare_digest(given.encode(), token.encode())
+    return hmac.compare_digest(given.encode(), read_secret(token_file).encode())
 
 
 def _rejected(handler: Handler, sender: str, body: bytes, error: NotificationInvalid) -> Response:
@@ -83,6 +91,13 @@ def _rejected(handler: Handler, sender: str, body: bytes, error: NotificationInv
     except StoreUnavailable as full:
         event(log, logging.ERROR, "the sample of a refused webhook was not kept", error=full)
     return _say(400, str(error))
+
+
+def _again(text: str) -> Response:
+    """503: not stored, and the sender is to try again."""
+    refusal = _say(503, text)
+    refusal.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return refusal
 
 
 def _say(status: int, text: str) -> Response:

@@ -78,7 +78,7 @@ def test_accepted_patterns_answer_at_once_on_the_worst_text(pattern: str) -> Non
         accepted = compiled(pattern)
     except ConfigInvalid:
         return
-    outside = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "", accepted.pattern)
+    outside = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "x", accepted.pattern)
     assert not re.search(r"\)[*+{]", outside)
     accepted.fullmatch("a" * MAX_TEXT + "!")  # comes back: the test's own time limit is the proof
 
