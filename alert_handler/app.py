@@ -40,7 +40,9 @@ class Reloader:
     def __call__(self) -> str:
         """Reload; "" or what is wrong with the new configuration."""
         try:
-            self._handler.reload(configuration.load(self._path))
+            config = configuration.load(self._path)
+            with configuration.built_from(self._path):
+                self._handler.reload(config)
         except AlertHandlerError as error:
             event(log, logging.ERROR, "the new configuration is refused, the old one stays", error=error)
             self._done(ok=False)
@@ -82,7 +84,9 @@ def serve(config_path: Path | None, addresses: list[str], external_url: str) -> 
     """
     signals = Signals()
     one_arena()
-    handler = Handler(configuration.load(config_path), external_url)
+    config = configuration.load(config_path)
+    with configuration.built_from(config_path):
+        handler = Handler(config, external_url)
     reload = Reloader(handler, config_path)
     try:
         with Server(create_app(handler, reload), addresses, threads=THREADS):

@@ -3,6 +3,8 @@
 With no file at all it runs in mode observe, keeps its store in ./nightshift.db and knows the shipped playbooks.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -13,6 +15,7 @@ from alert_handler.errors import ConfigInvalid
 from alert_handler.model import Mode
 from alert_handler.playbooks import Playbook, check, check_unique
 from alert_handler.policy import Policy
+from alert_handler.secret_files import SecretUnusable, read_secret
 from chassis import config_file
 
 DEFAULT_PATH = "alert_handler.yml"
@@ -100,6 +103,15 @@ def load(path: Path | None) -> Config:
     return msgspec.structs.replace(config, playbooks=tuple(entries))
 
 
+@contextmanager
+def built_from(path: Path | None) -> Iterator[None]:
+    """While it is built what the file *path* asks for, a refusal names the file, as those of `load` do."""
+    try:
+        yield
+    except ConfigInvalid as error:
+        raise ConfigInvalid(f"{path.name if path else 'defaults'}: {error}") from error
+
+
 def _check(config: Config, name: str) -> None:
     for place, url in (("prometheus.url", config.prometheus.url), ("alertmanager.url", config.alertmanager.url)):
         problem = _url_problem(url)
@@ -107,6 +119,11 @@ def _check(config: Config, name: str) -> None:
             raise ConfigInvalid(f"{name}: {place}: {problem}; write http://HOST:PORT")
     if not 1 <= config.workers <= MAX_WORKERS:
         raise ConfigInvalid(f"{name}: workers: {config.workers} is not within 1 to {MAX_WORKERS}")
+    if config.intake.token_file:
+        try:
+            read_secret(config.intake.token_file)
+        except SecretUnusable as error:
+            raise ConfigInvalid(f"{name}: intake.token_file: {error}") from error
     for index, playbook in enumerate(config.playbooks):
         _check_playbook(playbook, f"{name}: playbooks[{index}]")
 

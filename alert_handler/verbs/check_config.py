@@ -16,8 +16,9 @@ def run(arguments: argparse.Namespace) -> str:
     """
     path = flags.config_path(arguments.config_file, configuration.DEFAULT_PATH)
     config = configuration.load(path)
-    store_path(config.store_url)
-    remediations, channels = build_remediations(config), build_channels(config)
+    with configuration.built_from(path):
+        store_path(config.store_url)
+        remediations, channels = build_remediations(config), build_channels(config)
     return (
         f"{path or 'built-in defaults'}: valid: mode {config.mode}, {len(config.playbooks)} playbooks, "
         f"{len(remediations)} remediation kinds, channels {', '.join(channels) or 'none'}\n"

@@ -48,7 +48,7 @@ def test_reloader_good_file_is_taken(handler: Handler, file: Path, clock: FakeCl
     [
         ("mode: act\nwhithin: 1\n", 'handler.yml: unknown key "whithin"'),
         ("mode: [\n", "handler.yml: line 2"),
-        ("workers: 3\n", "store_url and workers change only at a restart"),
+        ("workers: 3\n", "handler.yml: store_url and workers change only at a restart"),
     ],
 )
 def test_reloader_bad_file_leaves_the_old_one(
@@ -104,7 +104,7 @@ def test_serve_address_in_use_gives_the_store_back(file: Path, monkeypatch: pyte
 def test_serve_store_in_use_is_told(handler: Handler, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second handler on one store ends with a sentence."""
     monkeypatch.setattr(app, "Signals", lambda: None)
-    with pytest.raises(Exception, match="is used by another alert handler") as caught:
+    with pytest.raises(Exception, match=r"^handler.yml: store_url: .* is used by another alert handler") as caught:
         app.serve(file, ["127.0.0.1:0"], "http://x")
     assert not isinstance(caught.value, StoreUnavailable)
     assert handler.ready() == ""

@@ -78,7 +78,7 @@ BAD = {
         entry(more=", cooldown_second: 5"),
         'playbooks[0]: unknown key "cooldown_second" (did you mean "cooldown_seconds"?)',
     ),
-    "unknown word": ("mode: ackt", "mode: invalid enum value 'ackt'"),
+    "unknown word": ("mode: ackt", "mode: invalid enum value 'ackt' (did you mean \"act\"?)"),
     "wrong type": ("workers: many", "workers: expected `int`, got `str`"),
     "text for a list": ("playbooks: none", "playbooks: expected `array`, got `str`"),
     "too few workers": ("workers: 0", "workers: 0 is not within 1 to 64"),
@@ -123,13 +123,17 @@ BAD = {
         "watchdog: {max_silence_seconds: .inf}",
         "watchdog.max_silence_seconds: expected `float` <= 86400.0",
     ),
+    "token that is not there": (
+        "intake: {token_file: /nowhere/token}",
+        "intake.token_file: the secret file /nowhere/token cannot be read: No such file or directory",
+    ),
     "no strikes": ("policy: {strikes: 0}", "policy.strikes: expected `int` >= 1"),
     "window that is no number": (
         "policy: {strike_window_seconds: .nan}",
         "policy.strike_window_seconds: expected `float` >= 60.0",
     ),
     "no runs at all": ("policy: {total_per_hour: 0}", "policy.total_per_hour: expected `int` >= 1"),
-    "unknown risk": ("policy: {max_risk: any}", "policy.max_risk: invalid enum value 'any'"),
+    "unknown risk": ("policy: {max_risk: any}", "policy.max_risk: invalid enum value 'any' (known: major, safe)"),
     "no matcher": (
         entry(match="DiskFull"),
         (

@@ -30,5 +30,5 @@ def test_defaults_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("text", ["mode: maybe", "store_url: mysql://x", "notifiers: {x: {}}", "remediations: {x: {}}"])
 def test_whatever_serve_would_refuse_is_refused(tmp_path: Path, text: str) -> None:
     """Store, channels and remediations are checked too."""
-    with pytest.raises(ConfigInvalid):
+    with pytest.raises(ConfigInvalid, match=r"^a.yml: "):
         run(tmp_path / "a.yml", text)
