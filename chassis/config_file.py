@@ -5,6 +5,7 @@ A key `name_file` beside a `name` field that is a secret is read by the owner of
 """
 
 import difflib
+import enum
 import re
 import types
 import typing
@@ -24,6 +25,8 @@ MAX_NODES = 50_000
 MAX_DEPTH = 64
 
 _PLACE = re.compile(r"(?P<problem>.*) - at (?P<key>`key` in )?`\$(?P<path>.*)`", re.DOTALL)
+_STEP = re.compile(r"\.[^.\[]+|\[[^\]]*\]")
+_WRONG_WORD = re.compile(r"Invalid enum value '(?P<word>.*)'", re.DOTALL)
 
 
 class ConfigInvalid(Exception):
@@ -122,7 +125,7 @@ def decode(document: Any, into: type[Struct], name: str) -> Struct:  # noqa: ANN
     try:
         return msgspec.convert(document, into)
     except msgspec.ValidationError as error:
-        raise ConfigInvalid(f"{name}: {_explain(error)}") from error
+        raise ConfigInvalid(f"{name}: {_explain(error, document, into)}") from error
 
 
 def nearest(word: str, known: typing.Iterable[str]) -> str:
@@ -191,13 +194,56 @@ def _item_type(into: Any, index: int) -> Any:  # noqa: ANN401 -- a type expressi
     return None
 
 
-def _explain(error: msgspec.ValidationError) -> str:
+def _explain(error: msgspec.ValidationError, document: Any, into: Any) -> str:  # noqa: ANN401 -- a type expression
     """`path: problem` from msgspec's `problem - at `$.path``."""
     text = str(error)
     found = _PLACE.fullmatch(text)
-    problem, place = (found["problem"], found["path"].lstrip(".")) if found else (text, "")
+    problem, path = (found["problem"], found["path"]) if found else (text, "")
     in_key = "key: " if found and found["key"] else ""
-    return f"{_place(place)}{in_key}{lower_first(problem)}"
+    place, wanted = _found_at(path, document, into)
+    word = _WRONG_WORD.fullmatch(problem)
+    hint = nearest(word["word"], _words(wanted)) if word else ""
+    return f"{_place(place)}{in_key}{lower_first(problem)}{hint}"
+
+
+def _found_at(path: str, document: Any, into: Any) -> tuple[str, Any]:  # noqa: ANN401 -- a type expression
+    """*path* with the keys for which msgspec writes `[...]`, and the type that is wanted there (None: unknown)."""
+    place = ""
+    for step in _STEP.findall(path):
+        if step == "[...]":
+            into = _value_type(into)
+            key = _wrong_key(document, into)
+            if key is None:
+                return f"{place}{step}".lstrip("."), None
+            place, document = f"{place}.{key}", document[key]
+        elif step.startswith("["):
+            index = int(step[1:-1])
+            place, document, into = place + step, document[index], _item_type(into, index)
+        else:
+            into = (_fields(into, document) or {}).get(step[1:])
+            place, document = place + step, document.get(step[1:])
+    return place.lstrip("."), into
+
+
+def _wrong_key(document: Any, into: Any) -> Hashable:  # noqa: ANN401 -- a type expression
+    """The first key of the mapping *document* whose value is no *into*."""
+    for key, value in document.items() if into is not None else ():
+        try:
+            msgspec.convert(value, into)
+        except msgspec.ValidationError:
+            return typing.cast("Hashable", key)
+    return None
+
+
+def _words(into: Any) -> list[str]:  # noqa: ANN401 -- a type expression
+    """The words that the type *into* allows, if it is one of words."""
+    found: list[str] = []
+    for member in _members(into):
+        if get_origin(member) is typing.Literal:
+            found += [str(word) for word in get_args(member)]
+        elif isinstance(member, type) and issubclass(member, enum.Enum):
+            found += [str(word.value) for word in member]
+    return found
 
 
 def lower_first(text: str) -> str:

@@ -1,8 +1,9 @@
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -175,6 +176,35 @@ def test_decode_message_holds_what_a_struct_says_itself() -> None:
 
     with pytest.raises(ConfigInvalid, match=r"^here: URL - at `\$\.fake` is odd$"):
         decode({}, Odd, "here")
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"a": {"times": 1}, "b": {"times": "x"}}, "by_name.b.times: expected `int`, got `str`"),
+        ({"a": {}, "b.c": {"depth": {"x": {"times": 0.5}}}}, "by_name.b.c.depth.x.times: expected `int`, got `float`"),
+        ({"a": {"colour": "gren"}}, "by_name.a.colour: invalid enum value 'gren' (did you mean \"green\"?)"),
+        ({"a": {"odd": {}}}, "by_name.a.odd: it has none"),
+    ],
+)
+def test_decode_names_the_entry_of_a_mapping(document: object, message: str) -> None:
+    """Of forty services it is this one; a wrong word gets the nearest right one."""
+
+    class Picky(msgspec.Struct):
+        def __post_init__(self) -> None:
+            raise ValueError("it has none")
+
+    class Entry(msgspec.Struct):
+        times: int = 1
+        colour: Literal["green", "red"] = "red"
+        depth: dict[str, Check] = {}
+        odd: Picky | None = None
+
+    class Named(msgspec.Struct):
+        by_name: dict[str, Entry] = {}
+
+    with pytest.raises(ConfigInvalid, match=f"^here: {re.escape(message)}$"):
+        decode({"by_name": document}, Named, "here")
 
 
 @pytest.mark.parametrize(("word", "answer"), [("whithin", ' (did you mean "within"?)'), ("zzz", " (known: a, within)")])
