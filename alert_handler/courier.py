@@ -54,7 +54,7 @@ class Courier:
         if pending is None:
             return IDLE_SECONDS
         wait = pending.next_try_at - self._clock()
-        if wait > 0:
+        if 0 < wait <= LAST_RETRY_SECONDS:  # a longer one was counted on a clock that was set back since
             return min(wait, IDLE_SECONDS)
         self._note = self._try(pending)
         self._write_note()

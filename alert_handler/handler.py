@@ -140,6 +140,7 @@ class Handler:
     def start(self) -> None:
         """Take up what a predecessor left, then start every thread."""
         left = self.incidents.release_all()
+        self.incidents.wake_all(self.clock())  # the clock may have been set back meanwhile
         self._receiver.hire("receiver", self._receive_turn)
         for number in range(self.config.workers):
             self._workers.hire(f"worker-{number}", self._work_turn)

@@ -52,8 +52,13 @@ class Conditions:
 
 def begin(attempt: Attempt, verify: Verify, settle_seconds: float, now: float) -> Verification:
     """A verification of *attempt*: when to look first, and until when."""
-    ended = attempt.finished_at or now
+    ended = min(attempt.finished_at or now, now)
     return Verification(not_before=ended + settle_seconds, until=ended + settle_seconds + verify.within_seconds)
+
+
+def begun_on_another_clock(verification: Verification, verify: Verify, settle_seconds: float, now: float) -> bool:
+    """Whether it would still take longer than any verification does: the clock was set back since it began."""
+    return verification.until - now > settle_seconds + verify.within_seconds
 
 
 def observe(verification: Verification, seen: Observation, text: str, now: float) -> Verification:
@@ -99,12 +104,13 @@ class VerifyStage:
         if playbook is None:
             text = f"playbook {case.attempt.playbook} is no longer configured"
             return self._settled(case, Verdict(value="inconclusive", text=text, at=now))
-        if case.verification is None:
+        known = case.verification
+        if known is None or begun_on_another_clock(known, playbook.verify, self._settle, now):
             verification = begin(case.attempt, playbook.verify, self._settle, now)
             return case.evolve(stage="verify", due_at=verification.not_before, verification=verification)
-        if now < case.verification.not_before:
-            return case.evolve(stage="verify", due_at=case.verification.not_before)
-        return self._look(case, case.verification, playbook.verify)
+        if now < known.not_before:
+            return case.evolve(stage="verify", due_at=known.not_before)
+        return self._look(case, known, playbook.verify)
 
     def _look(self, case: Case, verification: Verification, verify: Verify) -> Case:
         seen, text = self._conditions.look(verify, case.incident.labels)

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 1.0
 #: A stage that raised is run again after this.
 RETRY_SECONDS = 10.0
+#: A clock that goes back by more than this was set: what waits is looked at anew.
+SET_BACK_SECONDS = 1.0
 
 
 class Bell:
@@ -60,6 +62,7 @@ class Worker:
         self._stopping = threading.Event()
         #: Cases whose claim could not be given back, because the store failed.
         self._stranded: deque[Case] = deque()
+        self._last_turn = clock()
 
     def stop(self) -> None:
         """Start no further stage: what runs is finished and saved, the rest waits for the next start."""
@@ -72,6 +75,7 @@ class Worker:
             StoreUnavailable: the store does not work; the claim is given back as soon as it does.
         """
         self._free_stranded()
+        self._mind_the_clock()
         case = None if self._stopping.is_set() else self.incidents.claim("worker", self._clock())
         if case is None:
             return False
@@ -88,6 +92,13 @@ class Worker:
         """Seconds until the next incident is due, within 0 and `IDLE_SECONDS`."""
         due = self.incidents.next_due()
         return IDLE_SECONDS if due is None else min(max(0.0, due - self._clock()), IDLE_SECONDS)
+
+    def _mind_the_clock(self) -> None:
+        """What waits for a time that a clock set back has moved away is asked again now."""
+        now, before = self._clock(), self._last_turn
+        if now < before - SET_BACK_SECONDS:
+            self.incidents.wake_all(now)
+        self._last_turn = now
 
     def _free_stranded(self) -> None:
         """Give back what a failing store held on to: as after a crash, its stage is run again."""

@@ -66,6 +66,11 @@ class Incidents:
         with self._database.write() as tx:
             return tx.run("incident_release_all")
 
+    def wake_all(self, now: float) -> None:
+        """Let every incident that waits be looked at now: each stage knows itself whether it is too early."""
+        with self._database.write() as tx:
+            tx.run("incident_wake_all", {"now": now})
+
     def get(self, incident: int) -> Case | None:
         """The case of one incident, or None."""
         with self._database.read() as tx:

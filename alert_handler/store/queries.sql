@@ -100,6 +100,9 @@ WHERE id = :id;
 -- name: incident_release_all
 UPDATE incidents SET claimed_by = NULL WHERE claimed_by IS NOT NULL;
 
+-- name: incident_wake_all
+UPDATE incidents SET due_at = :now WHERE stage IS NOT NULL AND due_at > :now;
+
 -- name: incident_release
 UPDATE incidents SET claimed_by = NULL, due_at = :due_at WHERE id = :id;
 

@@ -88,6 +88,13 @@ def test_turn_unavailable_channel_keeps_order_and_backs_off(
     assert channel.got == ["a"]
 
 
+def test_turn_clock_that_jumped_back_holds_up_nothing(courier: Courier, channel: Channel, clock: FakeClock) -> None:
+    """A wait that no failure makes so long was counted on another clock."""
+    clock.advance(-86400)
+    assert [courier.turn() for _ in range(4)] == [0.0, 0.0, 0.0, IDLE_SECONDS]
+    assert channel.got == ["a", "b", "c"]
+
+
 def test_turn_rejected_message_gives_way_to_the_next(courier: Courier, channel: Channel, outbox: Outbox) -> None:
     """What the channel will never take does not stand in the way."""
     channel.error = DeliveryRejected("no such room")

@@ -104,6 +104,33 @@ def test_resolved_in_the_middle_of_a_verification_decides_nothing(home: House) -
     assert messages(home) == ["action", "verdict", "resolved"]
 
 
+@pytest.mark.parametrize("seen", [FULL, FINE])
+def test_clock_set_back_in_the_middle_of_a_verification_delays_no_verdict(
+    home: House, seen: list[tuple[dict[str, str], float]]
+) -> None:
+    """A virtual machine wakes up an hour ahead, and its clock is put right: nobody waits for an hour."""
+    home.receive(disk_full())
+    home.prometheus.answers["disk_used"] = seen
+    home.wait(3)
+    home.now -= 3600
+    home.wait(60)
+    case = home.handler.incidents.get(1)
+    assert case is not None
+    assert case.attempt is not None
+    assert case.attempt.verdict == ("fixed" if seen is FINE else "not_fixed")
+
+
+def test_clock_set_back_during_a_hold_is_noticed(home: House) -> None:
+    """The same for an incident that waits for the policy."""
+    home.kill_file.touch()
+    home.receive(disk_full())
+    home.now -= 3600
+    home.work()
+    home.kill_file.unlink()
+    home.wait(20)
+    assert attempts(home) == ["succeeded"]
+
+
 def test_resolved_while_held_closes_at_once(home: House) -> None:
     """A hold does not keep a finished incident open, and the wait for the cooldown ends."""
     home.receive(disk_full())
