@@ -16,7 +16,7 @@ demo: $(VENV)/ready ## break two things on a real stack and watch them being rep
 	@$(PY) -m demo
 
 test: $(VENV)/ready ## every test, with real Prometheus and Alertmanager, and the coverage gate
-	@for name in prometheus promtool alertmanager amtool; do $(PY) -m demo.binaries $$name >/dev/null || exit 1; done
+	@for name in prometheus promtool alertmanager amtool jsonnetfmt; do $(PY) -m demo.binaries $$name >/dev/null || exit 1; done
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 check: lint types dashboards docs-fresh ## everything that is quick: lint, types, rules, boards, docs, unit tests

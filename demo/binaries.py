@@ -74,6 +74,7 @@ PROGRAMS: Mapping[str, Program] = {
     "alertmanager": Program("prometheus-alertmanager", ("prometheus-alertmanager",)),
     "amtool": Program("amtool", ("prometheus-alertmanager", "amtool")),
     "prometheus-node-exporter": Program("prometheus-node-exporter", ("prometheus-node-exporter",)),
+    "jsonnetfmt": Program("jsonnetfmt", ("jsonnet",)),
 }
 
 

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
+from demo import binaries
 from tests.grafana.reading import ROOT, boards, columns, panels
 
 #: Links in alerts, bookmarks and other boards point at these: never rename one.
@@ -202,12 +202,9 @@ def test_every_board_has_the_layers_of_annotations() -> None:
 
 
 def test_sources_are_formatted() -> None:
-    """`jsonnetfmt` (Debian package jsonnet) finds nothing to change; skipped where it is not installed."""
+    """`jsonnetfmt` (Debian package jsonnet) finds nothing to change."""
     sources = [str(path) for path in sorted((ROOT / "grafana").rglob("*.*sonnet"))]
-    try:
-        subprocess.run(["jsonnetfmt", "--test", *sources], check=True, timeout=60)
-    except FileNotFoundError:
-        pytest.skip("jsonnetfmt is not installed")
+    subprocess.run([str(binaries.find("jsonnetfmt")), "--test", *sources], check=True, timeout=60)
 
 
 def test_no_source_uses_the_slow_functions() -> None:
