@@ -131,6 +131,10 @@ class Upkeep:
     def _watch(self) -> None:
         now = self._clock()
         heard = self.last_heard()
+        self._started = min(self._started, now)
+        if heard > now:  # the clock was set back: it must be heard again from now on
+            self._hear(now)
+            heard = now
         silent_for = now - max(heard, self._started)
         missing = silent_for > self._config.watchdog.max_silence_seconds
         if missing and not self._missing:
@@ -138,6 +142,10 @@ class Upkeep:
             self._outbox.add([watchdog_message(silent_for, now, max(heard, self._started))])
         self._missing = missing
         self._metrics.watchdog_missing.set(missing)
+
+    def _hear(self, at: float) -> None:
+        with self._database.write() as tx:
+            tx.run("heartbeat_set", {"name": WATCHDOG, "received_at": at})
 
     def _ask(self, upstream: str, url: str) -> None:
         try:

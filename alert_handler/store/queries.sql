@@ -186,7 +186,7 @@ SELECT channel, count(*) AS n, min(created_at) AS oldest FROM outbox WHERE state
 
 -- name: heartbeat_set
 INSERT INTO heartbeats (name, received_at) VALUES (:name, :received_at)
-ON CONFLICT (name) DO UPDATE SET received_at = max(received_at, excluded.received_at);
+ON CONFLICT (name) DO UPDATE SET received_at = excluded.received_at;
 
 -- name: heartbeat_get
 SELECT received_at FROM heartbeats WHERE name = :name;

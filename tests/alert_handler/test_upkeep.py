@@ -67,6 +67,21 @@ def test_turn_silent_watchdog_is_told_once_a_silence_and_again_after_the_next(
     assert counts == [(0, False), (1, True), (1, True), (1, False), (1, False), (2, True)]
 
 
+def test_turn_clock_that_was_set_back_hides_no_silence(
+    upkeep: Upkeep, database: Database, outbox: Outbox, clock: FakeClock
+) -> None:
+    """An hour too late it counts as heard in the future: from now on it must be heard again."""
+    hear(database, clock)
+    clock.advance(-3600)
+    upkeep.turn()
+    clock.advance(SILENCE + 1)
+    upkeep.turn()
+    assert (upkeep.watchdog_missing, told(outbox)) == (True, 1)
+    hear(database, clock)
+    upkeep.turn()
+    assert not upkeep.watchdog_missing
+
+
 def test_turn_watchdog_never_heard_is_missed_too(
     upkeep: Upkeep, outbox: Outbox, clock: FakeClock, metrics: Metrics
 ) -> None:
