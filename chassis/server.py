@@ -214,7 +214,8 @@ def _bind(address: str) -> socket.socket:
         bound.listen(BACKLOG)
     except (OSError, OverflowError) as error:
         bound.close()
-        raise AddressUnusable(f"cannot listen on {address}: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise AddressUnusable(f"cannot listen on {address}: {why}; free it or give another address") from error
     return bound
 
 

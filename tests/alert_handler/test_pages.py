@@ -176,6 +176,13 @@ def test_incident_page_tells_the_whole_story(lived_in: House) -> None:
         assert part in page
 
 
+def test_incident_page_takes_no_start_for_an_end(lived_in: House) -> None:
+    """The sender tells when an alert began, not when it was resolved."""
+    page = words(lived_in.get("/incidents/1"))
+    assert "Alert resolved; it fired from " in page
+    assert "Alert firing since " in words(lived_in.get("/incidents/2"))
+
+
 def test_timeline_has_every_transition_with_seconds_since_the_start(lived_in: House) -> None:
     """The page's rows are the store's transitions, in their order."""
     steps = lived_in.json("/api/v1/incidents/1")["timeline"]

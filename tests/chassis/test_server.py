@@ -181,7 +181,9 @@ def test_server_stop_keeps_the_wake_up_pipe_of_a_thread_that_hangs(monkeypatch: 
 def test_server_address_in_use_is_told_and_leaves_nothing_open(serve: Callable[..., Server]) -> None:
     """A taken port is named; the addresses before it are let go of."""
     [taken] = serve().addresses
-    with pytest.raises(AddressUnusable, match=rf"^cannot listen on {taken}: .*Address already in use"):
+    with pytest.raises(
+        AddressUnusable, match=rf"^cannot listen on {taken}: Address already in use; free it or give another "
+    ):
         Server(hello, ["127.0.0.1:0", taken])
 
 
