@@ -57,8 +57,8 @@ class GroupCommit(Generic[Item]):
         self._thread.join()
 
     def _run(self) -> None:
-        while group := self._take():
-            self._commit(group)
+        while self._commit(self._take()):  # no name holds a group's bodies while the next one is waited for
+            pass
 
     def _take(self) -> list[tuple[Item, Future[None]]]:
         with self._changed:
@@ -67,7 +67,10 @@ class GroupCommit(Generic[Item]):
             group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
             return group
 
-    def _commit(self, group: list[tuple[Item, Future[None]]]) -> None:
+    def _commit(self, group: list[tuple[Item, Future[None]]]) -> bool:
+        """Write *group* and tell its senders; False when it is empty, which is the end."""
+        if not group:
+            return False
         try:
             self._write([item for item, _ in group])
         except StoreUnavailable as error:
@@ -78,6 +81,7 @@ class GroupCommit(Generic[Item]):
         else:
             for _, future in group:
                 future.set_result(None)
+        return True
 
 
 def _refuse(group: list[tuple[Item, Future[None]]], error: StoreUnavailable) -> None:

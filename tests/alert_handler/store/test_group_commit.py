@@ -1,4 +1,5 @@
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -160,3 +161,18 @@ def test_add_large_crowd_is_cut_into_groups(disk: Disk, waiting: Senders, monkey
     disk.free.set()
     waiting.join()
     assert [len(group) for group in disk.groups] == [1, 4, 4, 2]
+
+
+def test_nothing_of_a_group_is_held_once_it_is_written() -> None:
+    """The last body of a busy hour, up to 32 MiB, is not kept until the next webhook comes."""
+
+    class Body:
+        """Something large."""
+
+    commit: GroupCommit[Body] = GroupCommit(lambda _items: None)
+    body, gone = Body(), threading.Event()
+    weakref.finalize(body, gone.set)
+    commit.add(body)
+    del body
+    assert gone.wait(5)
+    commit.close()
