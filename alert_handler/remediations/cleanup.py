@@ -1,8 +1,9 @@
 """Remediation `cleanup`: delete or compress old files below a declared root.
 
 The plan lists every file with its inode, size and time of change; the run does exactly these files, oldest first, and
-skips one that changed since. Only regular files with one name on the root's own mount count. A file that a program
-still holds open gives its space back when the program closes it: the outcome says so. Nothing is truncated.
+skips one that changed since, or that a program writes to: deleting it would lose what is written and free nothing
+until the program closes it. Only programs that this user may see are known. Only regular files with one name on the
+root's own mount count. Nothing is truncated.
 """
 
 import re
@@ -217,7 +218,7 @@ class _Work:
         self._tree = tree
         self._busy = open_for_writing(tree.path)
         self._lines: list[str] = []
-        self._counts = {"done": 0, "skipped": 0, "failed": 0, "held": 0}
+        self._counts = {"done": 0, "skipped": 0, "failed": 0}
         self._freed = 0
 
     def through(self, items: Iterable[Item], deadline: float) -> Outcome:
@@ -239,18 +240,17 @@ class _Work:
             self._note("failed", item, error.strerror or "")
         else:
             self._freed += gained
-            self._counts["held"] += item.native_path in self._busy
             self._note("done", item, size_text(gained))
         return True
 
     def _act(self, item: Item, deadline: float) -> int:
         """Delete or compress; gives the bytes gained."""
         with self._tree.folder_of(item.native_path) as (folder, name):
+            if item.native_path in self._busy:
+                raise Changed("a program writes to it")
             if item.action == "delete":
                 remove(folder, name, item.identity, max_links=2 if is_temporary(name) else 1)
                 return item.size
-            if item.native_path in self._busy:
-                raise Changed("a program writes to it")
             return compress(folder, name, item.identity, deadline)
 
     def _note(self, ending: str, item: Item, why: str) -> None:
@@ -264,8 +264,6 @@ class _Work:
         parts = [f"{_files(counts['done'])} cleaned up, {size_text(self._freed)} freed"]
         parts += [f"{counts[key]} {key}" for key in ("skipped", "failed") if counts[key]]
         parts += ["out of time"] * (status == "timed_out")
-        if counts["held"]:
-            parts.append(f"{counts['held']} still open in a program: their space returns when it closes them")
         more = sum(counts[key] for key in ("done", "skipped", "failed")) - len(self._lines)
         output = "\n".join([*self._lines, *([f"... and {more} more"] if more else [])])
         figures = {"files": float(counts["done"]), "bytes": float(self._freed)}
