@@ -4,7 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterable
 
-from alert_handler.redaction import known_lines, readable, redact
+from chassis.redaction import known_lines, readable, redact
 
 #: Bytes of output kept: the first and the last half of it.
 MAX_OUTPUT = 64 * 1024

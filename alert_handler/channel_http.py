@@ -11,10 +11,10 @@ import msgspec
 import urllib3
 
 from alert_handler.errors import DeliveryRejected, DeliveryUnavailable
-from alert_handler.redaction import redact
-from alert_handler.secret_files import read_secret
 from chassis import VERSION
 from chassis.logs import clean
+from chassis.redaction import redact
+from chassis.secret_files import read_secret
 
 USER_AGENT = f"nightshift/{VERSION}"
 HTTP = ("http", "https")

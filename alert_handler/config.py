@@ -15,8 +15,8 @@ from alert_handler.errors import ConfigInvalid
 from alert_handler.model import Mode
 from alert_handler.playbooks import Playbook, check, check_unique
 from alert_handler.policy import Policy
-from alert_handler.secret_files import SecretUnusable, read_secret
 from chassis import config_file
+from chassis.secret_files import SecretUnusable, read_secret
 
 DEFAULT_PATH = "alert_handler.yml"
 PORT = 19093

@@ -6,7 +6,7 @@ import re
 import msgspec
 
 from alert_handler.model import Message
-from alert_handler.redaction import well_formed
+from chassis.redaction import well_formed
 
 #: Version of the document; a field may be added without changing it.
 VERSION = "1"

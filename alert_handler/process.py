@@ -23,7 +23,7 @@ import msgspec
 
 from alert_handler.bounded_output import sealed_memory
 from alert_handler.process_group import KILL_SECONDS, Watch
-from alert_handler.redaction import readable
+from chassis.redaction import readable
 
 #: What of the handler's own environment a child may see.
 ENVIRONMENT = (

@@ -14,8 +14,8 @@ from alert_handler.channel_http import HttpChannel, HttpOptions, address
 from alert_handler.errors import DeliveryUnavailable
 from alert_handler.message_json import idempotency_key
 from alert_handler.model import Message, Severity
-from alert_handler.redaction import well_formed
 from chassis.plugins import plugin
+from chassis.redaction import well_formed
 
 #: Slack's limits: characters of a header, a section, a field of it; fields of a section; advised length of `text`.
 MAX_HEADER = 150

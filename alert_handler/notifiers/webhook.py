@@ -14,8 +14,8 @@ from alert_handler.channel_http import HttpChannel, HttpOptions, address
 from alert_handler.errors import DeliveryUnavailable
 from alert_handler.message_json import body_of, idempotency_key
 from alert_handler.model import Message
-from alert_handler.secret_files import read_secret
 from chassis.plugins import plugin
+from chassis.secret_files import read_secret
 
 
 class WebhookConfig(HttpOptions, frozen=True, kw_only=True):

@@ -19,9 +19,9 @@ from alert_handler.channel_http import LATER, USER_AGENT, check_url, origin_of
 from alert_handler.errors import DeliveryRejected, DeliveryUnavailable
 from alert_handler.message_json import body_of, idempotency_key
 from alert_handler.model import Message
-from alert_handler.secret_files import SecretUnusable, read_secret
 from chassis.logs import event
 from chassis.plugins import plugin
+from chassis.secret_files import SecretUnusable, read_secret
 
 log = logging.getLogger(__name__)
 

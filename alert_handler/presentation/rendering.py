@@ -12,9 +12,9 @@ import re
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from alert_handler import redaction
 from alert_handler.presentation import wording
 from alert_handler.presentation.sparkline import sparkline
+from chassis import redaction
 from chassis.logs import clean
 
 #: Bytes of an address are plain: what is not printable ASCII comes percent-encoded from honest senders.

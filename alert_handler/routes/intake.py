@@ -11,9 +11,9 @@ from flask import Blueprint, Response, request
 
 from alert_handler.errors import NotificationInvalid, StoreUnavailable
 from alert_handler.handler import PARSERS, Handler
-from alert_handler.secret_files import SecretUnusable, read_secret
 from alert_handler.store.inbox import Delivery
 from chassis.logs import event
+from chassis.secret_files import SecretUnusable, read_secret
 
 log = logging.getLogger(__name__)
 

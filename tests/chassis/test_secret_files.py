@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from alert_handler.secret_files import SecretUnusable, read_secret
+from chassis.secret_files import SecretUnusable, read_secret
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_handler.redaction import MIN_SECRET, readable, redact, well_formed
+from chassis.redaction import MIN_SECRET, readable, redact, well_formed
 
 
 @pytest.mark.parametrize(
