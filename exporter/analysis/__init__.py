@@ -1,0 +1,1 @@
+"""Pure functions over what was read: no I/O, no clock, no Prometheus."""
