@@ -62,11 +62,6 @@ def collector(name: str) -> Callable[[type[Marked]], type[Marked]]:
     return plugins.plugin(KIND, name)
 
 
-def runs_unconfigured(cls: type[Collector]) -> bool:
-    """Whether the collector measures something without a word in the configuration file."""
-    return bool(getattr(cls, "runs_unconfigured", False))
-
-
 def build(cls: type[Collector], config: CollectorConfig) -> Collector:
     """A collector of class *cls* with its configuration."""
     return cast("CollectorFactory", cls)(config)

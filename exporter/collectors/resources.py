@@ -135,7 +135,6 @@ def _compile(name: str, pattern: str) -> re.Pattern[str]:
 class Resources:
     """Reads the machine; *statvfs* and *monotonic* (seconds) are the system's unless a test says otherwise."""
 
-    runs_unconfigured: ClassVar[bool] = True
     config: ClassVar[type[CollectorConfig]] = Config
     metrics: ClassVar[tuple[Metric, ...]] = (
         CPU_SECONDS,

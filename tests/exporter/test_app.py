@@ -82,14 +82,13 @@ def test_reload_keeps_a_collector_whose_section_is_the_same(exporter: Exporter, 
     assert 'nightshift_traffic_lines_total{service="a"} 1' in exporter.exposition(9, TEXT).decode()
 
 
-def test_reload_that_cannot_build_closes_what_it_built() -> None:
+def test_reload_that_cannot_build_closes_what_it_built(tmp_path: Path) -> None:
     """A collector that refuses to start takes back the ones built beside it."""
     closed = []
 
     class Good:
         config = config.known_collectors()["resources"].config
         metrics = ()
-        runs_unconfigured = True
 
         def __init__(self, _: object) -> None:
             pass
@@ -104,6 +103,8 @@ def test_reload_that_cannot_build_closes_what_it_built() -> None:
         def __init__(self, _: object) -> None:
             raise PermissionError("no")
 
+    path = tmp_path / "exporter.yml"
+    path.write_text("collectors: {a: {}, b: {}}")
     with pytest.raises(ConfigError, match="the collector 'b' cannot be started: no"):
-        Exporter(None, {"a": Good, "b": Bad})
+        Exporter(path, {"a": Good, "b": Bad})
     assert len(closed) == 1

@@ -1,5 +1,5 @@
 from chassis.plugins import name_of
-from exporter.collector import CollectorConfig, build, collector, runs_unconfigured
+from exporter.collector import CollectorConfig, build, collector
 
 
 @collector("spare")
@@ -22,9 +22,3 @@ def test_build_gives_the_configuration() -> None:
     """A collector is made with its own section."""
     section = CollectorConfig(enabled=True)
     assert build(Spare, section).given is section
-
-
-def test_runs_unconfigured_must_be_said() -> None:
-    """A collector runs without a section only if its class says so."""
-    assert not runs_unconfigured(Spare)
-    assert runs_unconfigured(type("Eager", (Spare,), {"runs_unconfigured": True}))
