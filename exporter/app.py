@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chassis.logs import event
 from exporter import config
+from exporter.answers import HasRoutes, Route
 from exporter.collector import Collector, CollectorConfig, build
 from exporter.errors import ConfigError, ExporterError
 from exporter.exposition import Format, render
@@ -31,6 +32,8 @@ class Exporter:
         self._known = known
         self._lock = threading.Lock()
         self._running: dict[str, CollectorConfig] = {}
+        self._collectors: dict[str, Collector] = {}
+        self._routes: dict[str, Route] = {}
         self._registry = Registry()
         self.about = SelfMetrics(wall)
         self._load()
@@ -39,6 +42,11 @@ class Exporter:
     def running(self) -> list[str]:
         """The names of the collectors that run."""
         return list(self._running)
+
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        """The paths that running collectors answer."""
+        return self._routes
 
     def exposition(self, seconds: float, form: Format) -> bytes:
         """What all collectors have to say within *seconds*, and the exporter of itself, as text in *form*."""
@@ -68,6 +76,9 @@ class Exporter:
             keep = {name for name, section in wanted.items() if self._running.get(name) == section}
             new = self._build({name: section for name, section in wanted.items() if name not in keep})
             self._registry.replace(keep, new)
+            kept = {name: self._collectors[name] for name in keep}
+            self._collectors = kept | new
+            self._routes = _routes(self._collectors)
             self._running = wanted
         self.about.reloaded(successful=True)
 
@@ -82,3 +93,9 @@ class Exporter:
                     collector.close()
                 raise ConfigError(f"the collector {name!r} cannot be started: {error}") from error
         return built
+
+
+def _routes(collectors: Mapping[str, Collector]) -> dict[str, Route]:
+    """The paths of those collectors that answer web requests."""
+    found = [collector.routes() for collector in collectors.values() if isinstance(collector, HasRoutes)]
+    return {path: route for routes in found for path, route in routes.items()}

@@ -1,15 +1,16 @@
-"""The exporter's WSGI application: `/metrics`, `/-/healthy`, `/-/ready`, `/-/reload` and a landing page."""
+"""The exporter's WSGI application: `/metrics`, `/-/healthy`, `/-/ready`, `/-/reload`, `/`, and what collectors answer."""
 
 import logging
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from chassis import VERSION
 from chassis.logs import event
 from exporter import exposition
+from exporter.answers import Answer, Route, not_allowed, text_answer
 from exporter.app import Exporter
+from exporter.landing import landing
+from exporter.push import Refused
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -27,32 +28,15 @@ LONGEST_SECONDS = 120.0
 #: A smaller body goes as it is: to compress it takes as long as to collect half of it (measured: 16 KiB, 0.1 ms).
 GZIP_FROM_BYTES = 32 * 1024
 
-_TEXT = "text/plain; charset=utf-8"
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Nightshift exporter</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}}</style></head>
-<body><h1>Nightshift exporter</h1><p>Version {version}. Collectors: {collectors}.</p>
-<ul><li><a href="metrics">Metrics</a></li><li><a href="-/healthy">Healthy</a></li>
-<li><a href="-/ready">Ready</a></li></ul></body></html>
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response; the status is a whole line such as `200 OK`."""
-
-    status: str
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = (("Content-Type", _TEXT),)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What answers a path, and to which methods."""
-
-    answer: Callable[["WSGIEnvironment"], Answer]
-    methods: tuple[str, ...] = ("GET", "HEAD")
+#: Who answers a path that only some configurations have.
+OPTIONAL_PATHS = {
+    "/probe": "probes",
+    "/probes": "probes",
+    "/journey": "journeys",
+    "/journeys": "journeys",
+    "/errors": "error_log",
+    "/deployments": "deployments",
+}
 
 
 class Application:
@@ -60,11 +44,11 @@ class Application:
 
     def __init__(self, exporter: Exporter) -> None:
         self._exporter = exporter
-        self._routes = {
+        self._routes: dict[str, Route] = {
             "/": Route(self._landing),
-            "/metrics": Route(self._metrics),
-            "/-/healthy": Route(lambda _: Answer("200 OK", b"Nightshift exporter is healthy.\n")),
-            "/-/ready": Route(lambda _: Answer("200 OK", b"Nightshift exporter is ready.\n")),
+            "/metrics": Route(self._metrics, title="Metrics"),
+            "/-/healthy": Route(lambda _: text_answer("200 OK", "Nightshift exporter is healthy."), title="Healthy"),
+            "/-/ready": Route(lambda _: text_answer("200 OK", "Nightshift exporter is ready."), title="Ready"),
             "/-/reload": Route(self._reload, ("POST", "PUT")),
         }
 
@@ -81,14 +65,19 @@ class Application:
 
     def _answer(self, environ: "WSGIEnvironment") -> Answer:
         path = environ["PATH_INFO"] or "/"
-        route = self._routes.get(path)
+        route = self._routes.get(path) or self._exporter.routes.get(path)
         if route is None:
-            return Answer("404 Not Found", b"Not found. Metrics are at /metrics.\n")
+            needed = OPTIONAL_PATHS.get(path)
+            hint = (
+                f"{path} needs the collector {needed} in the configuration." if needed else "Metrics are at /metrics."
+            )
+            return text_answer("404 Not Found", f"Not found. {hint}")
         if environ["REQUEST_METHOD"] not in route.methods:
-            allowed = ", ".join(route.methods)
-            text = f"{path} takes {allowed}.\n".encode()
-            return Answer("405 Method Not Allowed", text, (("Content-Type", _TEXT), ("Allow", allowed)))
-        return route.answer(environ)
+            return not_allowed(path, route.methods)
+        try:
+            return route.answer(environ)
+        except Refused as refused:
+            return refused.answer
 
     def _metrics(self, environ: "WSGIEnvironment") -> Answer:
         form = exposition.negotiate(environ.get("HTTP_ACCEPT", ""))
@@ -103,13 +92,18 @@ class Application:
     def _reload(self, _: "WSGIEnvironment") -> Answer:
         problem = self._exporter.reload()
         if problem:
-            return Answer("500 Internal Server Error", f"{problem}\nThe old configuration stays.\n".encode())
-        return Answer("200 OK", b"Configuration loaded.\n")
+            return text_answer("500 Internal Server Error", f"{problem}\nThe old configuration stays.")
+        return text_answer("200 OK", "Configuration loaded.")
 
-    def _landing(self, _: "WSGIEnvironment") -> Answer:
-        # Both are this program's own words: the names of files in its collectors folder.
-        page = _PAGE.format(version=VERSION, collectors=", ".join(self._exporter.running) or "none")
-        return Answer("200 OK", page.encode(), (("Content-Type", "text/html; charset=utf-8"),))
+    def _landing(self, environ: "WSGIEnvironment") -> Answer:
+        routes = {**self._routes, **self._exporter.routes}
+        return landing(self._exporter.running, routes, environ.get("QUERY_STRING", ""))
+
+
+def _hint(path: str) -> str:
+    """Where to look instead of a path that nobody answers."""
+    needed = OPTIONAL_PATHS.get(path)
+    return f"{path} needs the collector {needed} in the configuration." if needed else "Metrics are at /metrics."
 
 
 def scrape_seconds(header: str) -> float:

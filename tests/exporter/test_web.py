@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter import config, web
+from exporter.answers import Route, text_answer
 from exporter.app import Exporter
+from exporter.push import Refused
 from exporter.web import Application, scrape_seconds
 
 #: Status, headers and body.
@@ -82,6 +84,24 @@ def test_unknown_path_is_404(ask: Ask) -> None:
     status, _, body = ask("/metric")
     assert status == "404 Not Found"
     assert b"/metrics" in body
+
+
+def test_path_of_a_collector_that_does_not_run_names_it(ask: Ask) -> None:
+    """Who asks for a probe without the collector is told what to configure."""
+    assert b"needs the collector probes" in ask("/probe")[2]
+
+
+def test_path_of_a_collector_is_answered_by_it(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector's own path is served, with its own methods, and refused as it says."""
+
+    def refuse(_: object) -> None:
+        raise Refused(text_answer("403 Forbidden", "no"))
+
+    routes = {"/queue": Route(lambda _: text_answer("200 OK", "three")), "/push": Route(refuse, ("POST",))}
+    monkeypatch.setattr(Exporter, "routes", routes)
+    assert ask("/queue")[2] == b"three\n"
+    assert ask("/queue", "POST")[0] == "405 Method Not Allowed"
+    assert ask("/push", "POST")[0] == "403 Forbidden"
 
 
 @pytest.mark.parametrize(
