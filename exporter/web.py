@@ -1,4 +1,4 @@
-"""The exporter's WSGI application: `/metrics`, `/-/healthy`, `/-/ready`, `/-/reload`, `/`, and what collectors answer."""
+"""The exporter's WSGI application: its own paths, and those that collectors answer."""
 
 import logging
 import math
