@@ -8,7 +8,6 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import msgspec
@@ -214,7 +213,7 @@ class Tail:
     def __init__(self, service: str, target: Target) -> None:
         self.service = service
         self.ledger = Ledger(service, target)
-        self._follower = Follower(Path(target.path), from_beginning=target.start == "beginning")
+        self._follower = Follower([target.path], from_beginning=target.start == "beginning")
         self._closing = False
         self.source: Source[None] = Source(
             service, self.take, lambda _: target.poll_interval_seconds, retry_seconds=target.poll_interval_seconds
@@ -231,8 +230,8 @@ class Tail:
         Raises:
             OSError: the log was opened and cannot be read.
         """
-        for chunk in self._follower.read():
-            self.ledger.feed(chunk)
+        for piece in self._follower.read():
+            self.ledger.feed(piece.data)
             if self._closing:
                 return
 

@@ -8,8 +8,11 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from exporter.sources.log_position import Position
 
 #: Measured: larger chunks are no faster, and their memory stays with the process.
 CHUNK_BYTES = 64 * 1024
@@ -102,7 +105,7 @@ class OpenLog:
         return start + feed + 1 if feed >= 0 or start == 0 else size
 
 
-class Follower:
+class _PathFollower:
     """Follows the file that is called *path*; *monotonic* is the clock of draining, in seconds.
 
     A file that is there at the first read is followed from its end unless *from_beginning*; one that comes later
@@ -172,3 +175,71 @@ class Follower:
                     yield rest
                 log.close()
                 self._draining.remove((deadline, log))
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """New lines of one log.
+
+    Attributes:
+        data: whole lines, each ending with a line feed.
+        position: everything given up to and including these lines; what a restart may go on from.
+        path: the followed path whose lines they are.
+    """
+
+    data: bytes
+    position: Position
+    path: str = ""
+
+
+class Follower:
+    """Follows the files that *patterns* (paths or globs) name; *wall* is a clock in seconds.
+
+    A file that is there at the first look is followed from its end unless *from_beginning*, with its rotated files
+    before it if *backlog*; one that comes later is read from its beginning. With *resume* all that it knows is read
+    on from there. One thread may read; the attributes may be looked at from any.
+
+    Attributes:
+        position: everything given so far.
+        rotations: renames, truncations and replacements seen so far.
+        read_errors: files that could not be read, each counted once until it can be read again.
+    """
+
+    def __init__(
+        self,
+        patterns: Sequence[str],
+        *,
+        from_beginning: bool = False,
+        backlog: bool = False,  # noqa: ARG002 -- comes with the next change
+        resume: Position | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.position = resume or Position(tuple(patterns))
+        self.rotations = 0
+        self.read_errors = 0
+        self._followed = [_PathFollower(Path(path), from_beginning=from_beginning, monotonic=wall) for path in patterns]
+
+    @property
+    def readable(self) -> bool:
+        """Whether at least one file is open and none that is there was refused."""
+        return all(followed.readable for followed in self._followed)
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes that are written and not given yet, as of the last look."""
+        return 0
+
+    def open(self) -> None:
+        """Look for the files, so that `position` says where reading begins; `read` does it where nobody did."""
+
+    def read(self) -> Iterator[Piece]:
+        """Everything that was written since the last call, older files first."""
+        self.open()
+        for followed in self._followed:
+            for data in followed.read():
+                yield Piece(data, self.position)
+
+    def close(self) -> None:
+        """Give every descriptor back."""
+        for followed in self._followed:
+            followed.close()

@@ -31,13 +31,13 @@ def append(path: Path, data: bytes) -> None:
 
 def read(follower: Follower) -> bytes:
     """Everything new, as one piece."""
-    return b"".join(follower.read())
+    return b"".join(piece.data for piece in follower.read())
 
 
 def test_read_begins_at_the_end(log: Path) -> None:
     """What was in the log before is not counted, what comes after is."""
     append(log, b"old\n")
-    follower = Follower(log, from_beginning=False)
+    follower = Follower([str(log)], from_beginning=False)
     assert read(follower) == b""
     append(log, b"new\n")
     assert read(follower) == b"new\n"
@@ -47,7 +47,7 @@ def test_read_begins_at_the_end(log: Path) -> None:
 def test_read_begins_at_the_end_of_the_last_whole_line(log: Path) -> None:
     """A line half written at the start is read whole later."""
     append(log, b"old\nne")
-    follower = Follower(log, from_beginning=False)
+    follower = Follower([str(log)], from_beginning=False)
     assert read(follower) == b""
     append(log, b"w\n")
     assert read(follower) == b"new\n"
@@ -57,12 +57,12 @@ def test_read_begins_at_the_end_of_the_last_whole_line(log: Path) -> None:
 def test_read_from_the_beginning_when_asked(log: Path) -> None:
     """All of the log is read, if it is wanted."""
     append(log, b"old\n")
-    assert read(Follower(log, from_beginning=True)) == b"old\n"
+    assert read(Follower([str(log)], from_beginning=True)) == b"old\n"
 
 
 def test_read_log_that_comes_later_is_read_whole(log: Path) -> None:
     """A log that was not there at first has been written under our eyes."""
-    follower = Follower(log, from_beginning=False)
+    follower = Follower([str(log)], from_beginning=False)
     assert read(follower) == b""
     assert not follower.readable
     append(log, b"new\n")
@@ -72,7 +72,7 @@ def test_read_log_that_comes_later_is_read_whole(log: Path) -> None:
 
 def test_read_puts_pieces_of_a_line_together(log: Path) -> None:
     """A line is given when its end has come."""
-    follower = Follower(log, from_beginning=True)
+    follower = Follower([str(log)], from_beginning=True)
     append(log, b"one\ntw")
     assert read(follower) == b"one\n"
     append(log, b"o\n")
@@ -81,7 +81,7 @@ def test_read_puts_pieces_of_a_line_together(log: Path) -> None:
 
 def test_read_reads_the_renamed_file_on(log: Path, tmp_path: Path) -> None:
     """What a writer still puts into the old file after a rename is not lost."""
-    follower = Follower(log, from_beginning=True)
+    follower = Follower([str(log)], from_beginning=True)
     append(log, b"1\n")
     assert read(follower) == b"1\n"
     log.rename(tmp_path / "access.log.1")
@@ -95,7 +95,7 @@ def test_read_reads_the_renamed_file_on(log: Path, tmp_path: Path) -> None:
 
 def test_read_gives_a_renamed_file_up_in_the_end(log: Path, tmp_path: Path, clock: Clock) -> None:
     """After a minute the old file is closed; its last line counts even without an end."""
-    follower = Follower(log, from_beginning=True, monotonic=clock)
+    follower = Follower([str(log)], from_beginning=True, wall=clock)
     append(log, b"1\n2")
     assert read(follower) == b"1\n"
     log.rename(tmp_path / "access.log.1")
@@ -109,7 +109,7 @@ def test_read_gives_a_renamed_file_up_in_the_end(log: Path, tmp_path: Path, cloc
 
 def test_read_keeps_few_renamed_files(log: Path, tmp_path: Path) -> None:
     """Rotation in a hurry does not use up the descriptors."""
-    follower = Follower(log, from_beginning=True)
+    follower = Follower([str(log)], from_beginning=True)
     before = open_descriptors()
     for number in range(20):
         append(log, b"x\n")
@@ -122,7 +122,7 @@ def test_read_keeps_few_renamed_files(log: Path, tmp_path: Path) -> None:
 
 def test_read_starts_over_after_truncation(log: Path) -> None:
     """A log emptied in place is read from its new beginning."""
-    follower = Follower(log, from_beginning=True)
+    follower = Follower([str(log)], from_beginning=True)
     append(log, b"before before\npart")
     read(follower)
     log.write_bytes(b"after\n")
@@ -131,7 +131,7 @@ def test_read_starts_over_after_truncation(log: Path) -> None:
 
 def test_read_notices_truncation_that_was_filled_up(log: Path) -> None:
     """A log emptied and filled past the old position between two looks is read from its beginning."""
-    follower = Follower(log, from_beginning=True)
+    follower = Follower([str(log)], from_beginning=True)
     append(log, b"before\n")
     read(follower)
     log.write_bytes(b"after 1\nafter 2\n")
@@ -140,7 +140,7 @@ def test_read_notices_truncation_that_was_filled_up(log: Path) -> None:
 
 def test_read_missing_log_is_not_readable(log: Path) -> None:
     """A log that was removed is told, and nothing is raised."""
-    follower = Follower(log, from_beginning=True)
+    follower = Follower([str(log)], from_beginning=True)
     append(log, b"1\n")
     read(follower)
     log.unlink()
@@ -152,7 +152,7 @@ def test_read_what_is_no_file_is_not_readable(log: Path) -> None:
     """A folder or pipe in the log's place is told, keeps no descriptor and is tried again."""
     os.mkfifo(log)
     before = open_descriptors()
-    follower = Follower(log, from_beginning=True)
+    follower = Follower([str(log)], from_beginning=True)
     assert read(follower) == b""
     assert not follower.readable
     assert open_descriptors() == before
@@ -166,17 +166,17 @@ def test_read_log_that_cannot_be_opened(log: Path, monkeypatch: pytest.MonkeyPat
         raise PermissionError
 
     monkeypatch.setattr(os, "open", forbid)
-    follower = Follower(log, from_beginning=True)
+    follower = Follower([str(log)], from_beginning=True)
     assert read(follower) == b""
     assert not follower.readable
 
 
 def test_read_line_without_end_is_cut(log: Path) -> None:
     """Lines of megabytes are cut at 64 KiB, their memory stays bounded, and each counts once."""
-    follower = Follower(log, from_beginning=True)
+    follower = Follower([str(log)], from_beginning=True)
     append(log, b"x" * 4_000_000 + b"\n" + b"y" * 3_000_000)
     tracemalloc.start()
-    lengths = [len(piece) for piece in follower.read()]
+    lengths = [len(piece.data) for piece in follower.read()]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     append(log, b"y\nnext\n")
@@ -197,7 +197,7 @@ def test_read_counts_every_line_once(
     """Through any order of partial writes, renames and truncations, lines counted are lines written."""
     log = tmp_path_factory.mktemp("log") / "access.log"
     log.touch()
-    follower = Follower(log, from_beginning=True)
+    follower = Follower([str(log)], from_beginning=True)
     written = seen = 0
     for number, (step, lengths) in enumerate(steps):
         if step == "write":
