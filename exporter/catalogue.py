@@ -37,13 +37,14 @@ def entries(known: Mapping[str, type[Collector]]) -> list[Entry]:
 def _check_unique(found: Iterable[Entry]) -> None:
     owner: dict[str, Entry] = {}
     for entry in found:
-        for name in _sample_names(entry.metric):
+        for name in sample_names(entry.metric):
             other = owner.setdefault(name, entry)
             if other is not entry:
                 raise CatalogueConflict(f"{name} is declared by {other.collector!r} and by {entry.collector!r}")
 
 
-def _sample_names(metric: Metric) -> set[str]:
+def sample_names(metric: Metric) -> set[str]:
+    """Every name under which *metric* appears in one of the text formats."""
     names = {f"{metric.name}{suffix}" for suffix in _SUFFIXES.get(metric.kind, ())}
     return names | {metric.name, metric.base_name}
 

@@ -36,7 +36,10 @@ def _join(parts: Sequence[Part], form: Format, number: Callable[[float], str]) -
 
 
 def merge(parts: Sequence[Part]) -> Sequence[Part]:
-    """The parts with one family per name: both formats forbid a second one, and the first sample of a series counts."""
+    """The parts with one family per name: both formats forbid a second one.
+
+    The first sample of a series counts; a later family that has the name of another kind is left out.
+    """
     names = [name for part in parts for name in part.names]
     if len(set(names)) == len(names):
         return parts
@@ -45,6 +48,8 @@ def merge(parts: Sequence[Part]) -> Sequence[Part]:
         name = family.metric.base_name
         if name not in first:
             first[name] = family
+            continue
+        if (family.metric.name, family.metric.kind) != (first[name].metric.name, first[name].metric.kind):
             continue
         joined = Family(first[name].metric)
         joined.samples = first[name].samples.copy()

@@ -86,6 +86,13 @@ def test_render_histogram_is_valid_openmetrics() -> None:
     assert len(samples(parse_openmetrics(render([family], OPENMETRICS).decode()))) == 5
 
 
+@pytest.mark.parametrize("other", [Metric("a", "counter", "A."), Metric("a_total", "counter", "A.")])
+def test_merge_leaves_out_a_name_of_another_kind(other: Metric) -> None:
+    """A family that would stand under another one's TYPE line is left out; the first has the name."""
+    families = [Family(Metric("a", "gauge", "A."), 1), Family(other, 2)]
+    assert render(families, TEXT) == b"# HELP a A.\n# TYPE a gauge\na 1\n"
+
+
 def test_merge_joins_families_of_one_name() -> None:
     """Two collectors with one metric make one family, and the first value of a series counts."""
     first, second = Family(HITS), Family(HITS)
