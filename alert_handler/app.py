@@ -1,6 +1,7 @@
 """The Flask application over a running handler, and the handler's life from start to SIGTERM."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from flask import Flask, Response
@@ -75,8 +76,8 @@ def create_app(handler: Handler, reload: management.Reload) -> Flask:
     return app
 
 
-def serve(config_path: Path | None, addresses: list[str], external_url: str) -> None:
-    """Run until SIGTERM or SIGINT.
+def serve(config_path: Path | None, server_of: Callable[[Flask], Server], external_url: str) -> None:
+    """Run until SIGTERM or SIGINT; *server_of* gives the server of the application.
 
     Raises:
         ConfigInvalid: the configuration cannot be used.
@@ -89,7 +90,7 @@ def serve(config_path: Path | None, addresses: list[str], external_url: str) -> 
         handler = Handler(config, external_url)
     reload = Reloader(handler, config_path)
     try:
-        with Server(create_app(handler, reload), addresses, threads=THREADS):
+        with server_of(create_app(handler, reload)):
             handler.start()
             signals.until_stopped(reload)
             event(log, logging.INFO, "stopping: requests and stages that run are finished")

@@ -26,6 +26,19 @@ def add(parser: argparse.ArgumentParser, *, config: str, port: int) -> None:
         help=f"address to serve on, may be repeated (default: 127.0.0.1:{port})",
     )
     parser.add_argument(
+        "--web.config.file",
+        dest="web_config_file",
+        type=Path,
+        metavar="PATH",
+        help="TLS, users and rate limit, in exporter-toolkit's format (default: plain HTTP for everybody)",
+    )
+    parser.add_argument(
+        "--web.systemd-socket",
+        dest="systemd_socket",
+        action="store_true",
+        help="serve on the sockets that systemd hands over instead of --web.listen-address",
+    )
+    parser.add_argument(
         "--web.external-url",
         dest="external_url",
         metavar="URL",

@@ -48,6 +48,9 @@ class AddressUnusable(Exception):
 class Server(AbstractContextManager["Server"]):
     """Serves *application* on *addresses* (`HOST:PORT`, `[::1]:PORT`, `:PORT` for every interface).
 
+    An address may be a socket that listens already. *channels* makes the connections where they are not plain HTTP
+    (`chassis.web_security`).
+
     Raises:
         AddressUnusable: an address is malformed, taken or not ours.
     """
@@ -55,10 +58,11 @@ class Server(AbstractContextManager["Server"]):
     def __init__(
         self,
         application: "WSGIApplication",
-        addresses: Iterable[str],
+        addresses: Iterable[str | socket.socket],
         *,
         threads: int = 8,
         max_body_bytes: int = 32 * 1024 * 1024,
+        channels: Callable[..., object] | None = None,
     ) -> None:
         self._stopping = threading.Event()
         self._sockets = _bind_all(addresses)
@@ -78,7 +82,10 @@ class Server(AbstractContextManager["Server"]):
             asyncore_use_poll=True,
             ident="nightshift",
             clear_untrusted_proxy_headers=True,
+            url_scheme="https" if channels else "http",
         )
+        for listener in self._of(BaseWSGIServer):
+            listener.channel_class = channels or listener.channel_class
         self._dispatcher = self._waitress.task_dispatcher
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
 
@@ -195,10 +202,10 @@ def until_stopped(on_reload: Callable[[], object]) -> None:
     Signals().until_stopped(on_reload)
 
 
-def _bind_all(addresses: Iterable[str]) -> list[socket.socket]:
+def _bind_all(addresses: Iterable[str | socket.socket]) -> list[socket.socket]:
     """A listening socket for each address, or none at all."""
     with ExitStack() as undo:
-        bound = [undo.enter_context(_bind(address)) for address in addresses]
+        bound = [undo.enter_context(_bind(it) if isinstance(it, str) else it) for it in addresses]
         undo.pop_all()
     return bound
 

@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from chassis import flags, logs
+from chassis import flags, logs, web
+from chassis.config_file import ConfigInvalid
 from chassis.memory import one_arena
-from chassis.server import AddressUnusable, Server, Signals
+from chassis.server import AddressUnusable, Signals
 from exporter import catalogue, config
 from exporter.app import Exporter
 from exporter.errors import ExporterError
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     verb = "check-config" if options.config_check else options.verb
     try:
         _RUN[verb](options)
-    except (ExporterError, AddressUnusable, OSError) as error:
+    except (ExporterError, AddressUnusable, ConfigInvalid, OSError) as error:
         print(f"nightshift-exporter: {error}", file=sys.stderr)  # noqa: T201 -- a command line's answer
         return 2
     return 0
@@ -44,7 +45,7 @@ def _serve(options: argparse.Namespace) -> None:
     signals = Signals()
     one_arena()
     exporter = _exporter(options)
-    with Server(Application(exporter), flags.addresses(options.listen, PORT), threads=4):
+    with web.serve(Application(exporter), options, PORT, threads=4):
         signals.until_stopped(exporter.reload)
     exporter.close()
 
@@ -66,6 +67,7 @@ def _describe(options: argparse.Namespace) -> None:
 
 def _check_config(options: argparse.Namespace) -> None:
     path = flags.config_path(options.config_file, config.DEFAULT_PATH)
+    web.security(options.web_config_file)
     names = ", ".join(config.load(path, config.known_collectors()).collectors)
     print(f"{path or 'built-in defaults'}: valid; collectors: {names or 'none'}")  # noqa: T201
 

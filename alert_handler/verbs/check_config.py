@@ -5,7 +5,7 @@ import argparse
 from alert_handler import config as configuration
 from alert_handler.handler import store_path
 from alert_handler.plugins import build_channels, build_remediations
-from chassis import flags
+from chassis import flags, web
 
 
 def run(arguments: argparse.Namespace) -> str:
@@ -14,6 +14,7 @@ def run(arguments: argparse.Namespace) -> str:
     Raises:
         ConfigInvalid: it cannot be used.
     """
+    web.security(arguments.web_config_file)
     path = flags.config_path(arguments.config_file, configuration.DEFAULT_PATH)
     config = configuration.load(path)
     with configuration.built_from(path):

@@ -4,7 +4,7 @@ import argparse
 
 from alert_handler import app
 from alert_handler.config import DEFAULT_PATH, PORT
-from chassis import flags
+from chassis import flags, web
 
 
 def run(arguments: argparse.Namespace) -> str:
@@ -15,5 +15,5 @@ def run(arguments: argparse.Namespace) -> str:
         AddressUnusable: an address cannot be listened on.
     """
     path = flags.config_path(arguments.config_file, DEFAULT_PATH)
-    app.serve(path, flags.addresses(arguments.listen, PORT), arguments.external_url)
+    app.serve(path, lambda it: web.serve(it, arguments, PORT, threads=app.THREADS), arguments.external_url)
     return ""

@@ -8,7 +8,7 @@ from alert_handler.app import HEADERS, Reloader, create_app
 from alert_handler.config import load
 from alert_handler.errors import StoreUnavailable
 from alert_handler.handler import Handler
-from chassis.server import AddressUnusable
+from chassis.server import AddressUnusable, Server
 from tests.alert_handler.doubles import FakeClock
 
 
@@ -98,13 +98,13 @@ def test_serve_address_in_use_gives_the_store_back(file: Path, monkeypatch: pyte
     monkeypatch.setattr(app, "Signals", lambda: None)
     for _ in range(2):
         with pytest.raises(AddressUnusable, match="write HOST:PORT"):
-            app.serve(file, ["nonsense"], "http://x")
+            app.serve(file, lambda it: Server(it, ["nonsense"]), "http://x")
 
 
 def test_serve_store_in_use_is_told(handler: Handler, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second handler on one store ends with a sentence."""
     monkeypatch.setattr(app, "Signals", lambda: None)
     with pytest.raises(Exception, match=r"^handler.yml: store_url: .* is used by another alert handler") as caught:
-        app.serve(file, ["127.0.0.1:0"], "http://x")
+        app.serve(file, lambda it: Server(it, ["127.0.0.1:0"]), "http://x")
     assert not isinstance(caught.value, StoreUnavailable)
     assert handler.ready() == ""

@@ -11,7 +11,7 @@ def run(file: Path | None, text: str = "") -> str:
     """What the verb says about a configuration."""
     if file is not None:
         file.write_text(text)
-    return check_config.run(argparse.Namespace(config_file=file))
+    return check_config.run(argparse.Namespace(config_file=file, web_config_file=None))
 
 
 def test_valid_configuration_is_summed_up(tmp_path: Path) -> None:
