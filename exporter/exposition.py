@@ -53,6 +53,7 @@ def merge(parts: Sequence[Part]) -> Sequence[Part]:
             continue
         joined = Family(first[name].metric)
         joined.samples = first[name].samples.copy()
+        joined.exemplars = family.exemplars | first[name].exemplars
         for prefix, value in family.samples.items():
             joined.samples.setdefault(prefix, value)
         first[name] = joined

@@ -9,6 +9,7 @@ costs one dictionary look-up, a series cannot occur twice, and rendering is join
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
@@ -96,13 +97,20 @@ class LabelSets(dict[tuple[str, ...], str]):
 
 
 class Family:
-    """The samples of one metric in one scrape; the last value added for a label set counts."""
+    """The samples of one metric in one scrape; the last value added for a label set counts.
 
-    __slots__ = ("metric", "samples")
+    Attributes:
+        metric: what is shown.
+        samples: value by rendered name and labels.
+        exemplars: rendered exemplars of samples that have one, by the same text; only OpenMetrics shows them.
+    """
+
+    __slots__ = ("exemplars", "metric", "samples")
 
     def __init__(self, metric: Metric, value: float | None = None) -> None:
         """A family of *metric*, with one sample without labels where a value is given."""
         self.metric = metric
+        self.exemplars: dict[str, str] = {}
         self.samples: dict[str, float] = {} if value is None else {metric.prefixes[()]: +value}
 
     @property
@@ -119,6 +127,10 @@ class Family:
         if not self.samples:
             return ""
         pieces = [self.metric.openmetrics_header if openmetrics else self.metric.text_header]
+        if openmetrics and self.exemplars:
+            for prefix, value in self.samples.items():
+                pieces += (prefix, number(value), self.exemplars.get(prefix, ""), "\n")
+            return "".join(pieces)
         for prefix, value in self.samples.items():
             pieces += (prefix, number(value), "\n")
         return "".join(pieces)
@@ -132,24 +144,46 @@ class Family:
         self.samples[self.metric.prefixes[labels]] = +value  # a plus sign makes True a 1
 
     def add_histogram(self, histogram: "Histogram", *labels: str) -> None:
-        """Add the buckets, sum and count of *histogram* under these label values.
+        """Add the buckets, sum and count of *histogram* under these label values, with its exemplars.
 
         Raises:
             ValueError: the number of labels is not the metric's.
         """
         prefixes = histogram.prefixes(self.metric, labels)
         self.samples.update(zip(prefixes, histogram.values(), strict=True))
+        for bucket, exemplar in histogram.exemplars.items():
+            self.exemplars[prefixes[bucket]] = exemplar.text()
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One observation by name: the labels that find its trace, its value, and when it was seen (Unix seconds).
+
+    OpenMetrics allows 128 characters for the names and values of the labels together.
+    """
+
+    labels: tuple[tuple[str, str], ...]
+    value: float
+    timestamp: float
+
+    def text(self) -> str:
+        """What stands behind the value of a sample."""
+        return f" # {series('', self.labels)}{go_float(self.value)} {self.timestamp:.3f}"
 
 
 class Histogram:
-    """Observations counted in buckets; *bounds* are the upper limits, ascending, without +Inf."""
+    """Observations counted in buckets; *bounds* are the upper limits, ascending, without +Inf.
 
-    __slots__ = ("_prefixes", "bounds", "counts", "total")
+    `exemplars` has by the bucket's number one observation that is in that bucket.
+    """
+
+    __slots__ = ("_prefixes", "bounds", "counts", "exemplars", "total")
 
     def __init__(self, bounds: Sequence[float] = DEFAULT_BUCKETS) -> None:
         self.bounds = tuple(bounds)
         self.counts = [0] * (len(self.bounds) + 1)
         self.total = 0.0
+        self.exemplars: dict[int, Exemplar] = {}
         self._prefixes: list[str] = []
 
     def observe(self, value: float) -> None:

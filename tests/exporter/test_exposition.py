@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter import exposition
 from exporter.exposition import OPENMETRICS, TEXT, Format, merge, negotiate, render, wants_gzip
-from exporter.families import Family, Histogram, Metric
+from exporter.families import Exemplar, Family, Histogram, Metric
 
 HITS = Metric("hits_total", "counter", "Hits of a page.", ["page"])
 TEMPERATURE = Metric("temperature_ratio", "gauge", 'A "ratio" with \\ and\nlines.')
@@ -84,6 +84,31 @@ def test_render_histogram_is_valid_openmetrics() -> None:
     family = Family(Metric("t_seconds", "histogram", "T."))
     family.add_histogram(Histogram((0.1, 1)))
     assert len(samples(parse_openmetrics(render([family], OPENMETRICS).decode()))) == 5
+
+
+@pytest.fixture
+def traced() -> Family:
+    """A histogram one of whose buckets has an exemplar."""
+    histogram = Histogram((0.1, 1))
+    histogram.observe(0.5)
+    histogram.exemplars[1] = Exemplar((("trace_id", "ab"),), 0.5, 1000.25)
+    family = Family(Metric("t_seconds", "histogram", "T."))
+    family.add_histogram(histogram)
+    return family
+
+
+def test_render_shows_exemplars_in_openmetrics_only(traced: Family) -> None:
+    """The strict parser reads the exemplar; text 0.0.4 has none."""
+    (family,) = parse_openmetrics(render([traced], OPENMETRICS).decode())
+    exemplar = family.samples[1].exemplar
+    assert (exemplar.labels, exemplar.value, exemplar.timestamp) == ({"trace_id": "ab"}, 0.5, 1000.25)
+    assert b"trace_id" not in render([traced], TEXT)
+
+
+def test_merge_keeps_exemplars(traced: Family) -> None:
+    """A family that is joined with another of its name keeps them."""
+    (joined,) = merge([Family(traced.metric), traced, traced])
+    assert joined.families()[0].exemplars == traced.exemplars
 
 
 @pytest.mark.parametrize("other", [Metric("a", "counter", "A."), Metric("a_total", "counter", "A.")])

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter import families
-from exporter.families import Family, Histogram, Metric, escape, go_float
+from exporter.families import Exemplar, Family, Histogram, Metric, escape, go_float
 
 HITS = Metric("hits_total", "counter", "Hits.", ["page"])
 
@@ -113,3 +113,12 @@ def test_escape_replaces_what_no_parser_takes() -> None:
     """Undecodable bytes of a file name become the replacement character."""
     assert escape(b"a\xffb".decode(errors="surrogateescape")) == "a\ufffdb"
     assert escape("a\0b") == "a\ufffdb"
+
+
+def test_add_histogram_shows_exemplars_of_their_buckets() -> None:
+    """An exemplar stands with the bucket that it was counted in."""
+    histogram = Histogram((0.1, 1))
+    histogram.exemplars[1] = Exemplar((("trace_id", "ab"),), 0.5, 1000.25)
+    family = Family(Metric("t_seconds", "histogram", "T."))
+    family.add_histogram(histogram)
+    assert family.exemplars == {'t_seconds_bucket{le="1.0"} ': ' # {trace_id="ab"} 0.5 1000.250'}
