@@ -101,7 +101,7 @@ def test_render_shows_exemplars_in_openmetrics_only(traced: Family) -> None:
     """The strict parser reads the exemplar; text 0.0.4 has none."""
     (family,) = parse_openmetrics(render([traced], OPENMETRICS).decode())
     exemplar = family.samples[1].exemplar
-    assert (exemplar.labels, exemplar.value, exemplar.timestamp) == ({"trace_id": "ab"}, 0.5, 1000.25)
+    assert (exemplar.labels, exemplar.value, float(exemplar.timestamp)) == ({"trace_id": "ab"}, 0.5, 1000.25)
     assert b"trace_id" not in render([traced], TEXT)
 
 
