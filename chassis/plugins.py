@@ -47,7 +47,7 @@ def load(package: ModuleType, kind: str, only: Iterable[str] | None = None) -> d
     found: dict[str, type[object]] = {}
     for stem in stems(package) if only is None else only:
         module = importlib.import_module(f"{package.__name__}.{stem}")
-        for cls in _marked(module, kind):
+        for cls in marked(module, kind):
             name = name_of(cls)
             if name in found:
                 raise ValueError(f"{kind} {name!r} is defined by {found[name].__module__} and {module.__name__}")
@@ -55,7 +55,7 @@ def load(package: ModuleType, kind: str, only: Iterable[str] | None = None) -> d
     return dict(sorted(found.items()))
 
 
-def _marked(module: ModuleType, kind: str) -> list[type[object]]:
+def marked(module: ModuleType, kind: str) -> list[type[object]]:
     """The classes that *module* itself defines and marks; a subclass does not inherit the mark, an alias adds none."""
     classes = dict.fromkeys(member for member in vars(module).values() if isinstance(member, type))
     own = [cls for cls in classes if cls.__module__ == module.__name__]

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from chassis import flags, logs, web
@@ -10,7 +11,7 @@ from chassis.memory import one_arena
 from chassis.server import AddressUnusable, Signals
 from exporter import catalogue, config
 from exporter.app import Exporter
-from exporter.errors import ExporterError
+from exporter.errors import ConfigError, ExporterError
 from exporter.exposition import TEXT
 from exporter.textfile import write_atomically
 from exporter.web import DEFAULT_TIMEOUT_SECONDS, Application
@@ -61,15 +62,30 @@ def _once(options: argparse.Namespace) -> None:
 
 
 def _describe(options: argparse.Namespace) -> None:
-    found = catalogue.entries(config.known_collectors())
+    path = flags.config_path(options.config_file, config.DEFAULT_PATH)
+    classes, complaints = config.every_class(path, config.known_collectors())
+    found = catalogue.entries(classes)
     print(catalogue.as_json(found) if options.format == "json" else catalogue.as_table(found))  # noqa: T201
+    _complain(complaints)
 
 
 def _check_config(options: argparse.Namespace) -> None:
     path = flags.config_path(options.config_file, config.DEFAULT_PATH)
     web.security(options.web_config_file)
-    names = ", ".join(config.load(path, config.known_collectors()).collectors)
+    loaded = config.load(path, config.known_collectors())
+    _complain(loaded.complaints)
+    names = ", ".join(loaded.collectors)
     print(f"{path or 'built-in defaults'}: valid; collectors: {names or 'none'}")  # noqa: T201
+
+
+def _complain(complaints: Sequence[str]) -> None:
+    """Name the collectors of the user's that cannot be used; they do not keep `serve` from serving the rest.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    if complaints:
+        raise ConfigError(f"collector folder: {'; '.join(complaints)}")
 
 
 def _exporter(options: argparse.Namespace) -> Exporter:

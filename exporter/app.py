@@ -10,6 +10,7 @@ from chassis.logs import event
 from exporter import config
 from exporter.answers import HasRoutes, Route
 from exporter.collector import Collector, CollectorConfig, build
+from exporter.collector_folder import unusable
 from exporter.errors import ConfigError, ExporterError
 from exporter.exposition import Format, render
 from exporter.registry import Registry
@@ -72,27 +73,42 @@ class Exporter:
     def _load(self) -> None:
         """Start what the configuration adds or changes, keep what it leaves alone, end the rest."""
         with self._lock:
-            wanted = dict(config.load(self._path, self._known).collectors)
-            keep = {name for name, section in wanted.items() if self._running.get(name) == section}
-            new = self._build({name: section for name, section in wanted.items() if name not in keep})
+            loaded = config.load(self._path, self._known)
+            wanted = dict(loaded.collectors)
+            keep = {name for name, section in wanted.items() if self._runs(name, section, loaded.classes[name])}
+            new = _build({name: section for name, section in wanted.items() if name not in keep}, loaded)
             self._registry.replace(keep, new)
             kept = {name: self._collectors[name] for name in keep}
             self._collectors = kept | new
             self._routes = _routes(self._collectors)
             self._running = wanted
+            for complaint in loaded.complaints:
+                event(log, logging.ERROR, f"collector folder: {complaint}")
         self.about.reloaded(successful=True)
 
-    def _build(self, sections: Mapping[str, CollectorConfig]) -> dict[str, Collector]:
-        """A collector for each section; if one cannot be built, those before it are closed again."""
-        built: dict[str, Collector] = {}
-        for name, section in sections.items():
-            try:
-                built[name] = build(self._known[name], section)
-            except Exception as error:
-                for collector in built.values():
-                    collector.close()
-                raise ConfigError(f"the collector {name!r} cannot be started: {error}") from error
-        return built
+    def _runs(self, name: str, section: CollectorConfig, cls: type[Collector]) -> bool:
+        """Whether the collector *name* is of this class, which may have been imported anew, and configuration."""
+        return self._running.get(name) == section and type(self._collectors[name]) is cls
+
+
+def _build(sections: Mapping[str, CollectorConfig], loaded: config.Config) -> dict[str, Collector]:
+    """A collector for each section; if one cannot be built, those before it are closed again.
+
+    One that the user wrote is replaced by one that fails at every scrape.
+    """
+    built: dict[str, Collector] = {}
+    for name, section in sections.items():
+        try:
+            built[name] = build(loaded.classes[name], section)
+        except Exception as error:
+            if name in loaded.own:
+                reason = f"cannot be started: {type(error).__name__}: {error}"
+                built[name] = build(unusable(reason), section)
+                continue
+            for collector in built.values():
+                collector.close()
+            raise ConfigError(f"the collector {name!r} cannot be started: {error}") from error
+    return built
 
 
 def _routes(collectors: Mapping[str, Collector]) -> dict[str, Route]:
