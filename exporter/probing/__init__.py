@@ -1,0 +1,1 @@
+"""Probing endpoints: one thread, non-blocking sockets, one file per prober."""

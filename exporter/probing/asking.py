@@ -1,0 +1,126 @@
+"""`/probe?target=&module=`: one probe for whoever asks, answered as blackbox_exporter answers.
+
+The probe runs in the thread of the request, with an engine of its own: to hand it to the schedule's thread and back
+would cost more than the probe. Places are few, so that slow targets cannot take every thread of the server.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import yaml
+
+from exporter.answers import Answer, text_answer
+from exporter.exposition import TEXT, Format, negotiate, render
+from exporter.families import Family
+from exporter.probing import blackbox_metrics
+from exporter.probing.attempt import Attempt
+from exporter.probing.engine import Loop
+from exporter.probing.failures import shown
+from exporter.probing.modules import Module
+from exporter.probing.resolving import Resolver
+from exporter.probing.run import Plan, Run
+from exporter.probing.settings import seconds
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+#: Told of every run that is over: its target, module name, module and record.
+Listener = Callable[[str, str, Module, Attempt], None]
+
+DEFAULT_MODULE = "http_2xx"
+_MAX_TARGET = 8192
+
+
+class Asking:
+    """Answers `/probe`.
+
+    Attributes:
+        modules: by name.
+        allowed: patterns of which a target must match one as a whole; none allow every target.
+        places: how many run at once; who comes beyond that is answered 503.
+    """
+
+    def __init__(
+        self,
+        modules: Mapping[str, Module],
+        resolver: Resolver,
+        allowed: Sequence[str],
+        places: int,
+        listener: Listener,
+    ) -> None:
+        self.modules = modules
+        self._resolver = resolver
+        self._allowed = [re.compile(pattern) for pattern in allowed]
+        self._places = threading.BoundedSemaphore(places)
+        self._listener = listener
+
+    def answer(self, environ: "WSGIEnvironment", longest: float) -> Answer:
+        """The metrics of one probe of at most *longest* seconds; with `debug=true` everything that happened."""
+        asked = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=20)
+        target, name = asked.get("target", [""])[0], asked.get("module", [DEFAULT_MODULE])[0]
+        module = self.modules.get(name)
+        if module is None:
+            return text_answer("400 Bad Request", f"Unknown module. Known: {', '.join(sorted(self.modules))}.")
+        if not target or len(target) > _MAX_TARGET:
+            return text_answer("400 Bad Request", "Say what to probe: /probe?target=...&module=...")
+        if not self.allows(target):
+            return text_answer("403 Forbidden", "allow_targets does not allow this target.")
+        try:
+            plan = module.plan(target)
+        except ValueError as error:
+            return text_answer("400 Bad Request", f"The target cannot be probed: {error}.")
+        if not self._places.acquire(blocking=False):
+            return text_answer("503 Service Unavailable", "As many probes as may run at once are running.")
+        try:
+            attempt = self._run(plan, min(longest, seconds(module.timeout) or longest))
+        finally:
+            self._places.release()
+        self._listener(target, name, module, attempt)
+        return _shown(environ, module, attempt, debug=asked.get("debug", [""])[0] == "true")
+
+    def allows(self, target: str) -> bool:
+        """Whether *target* may be probed for whoever asks."""
+        return not self._allowed or any(pattern.fullmatch(target) for pattern in self._allowed)
+
+    def _run(self, plan: Plan, longest: float) -> Attempt:
+        loop = Loop()
+        try:
+            run = Run(loop, self._resolver, self.allows)
+            error = loop.run(plan(run), run.attempt.began + longest)
+            run.attempt.finish(loop.now(), error)
+        finally:
+            loop.close()
+        return run.attempt
+
+
+def families(module: Module, attempt: Attempt) -> list[Family]:
+    """The metrics of a run, by blackbox_exporter's names."""
+    return [*blackbox_metrics.families(attempt), *module.kind.families(attempt)]
+
+
+def _shown(environ: "WSGIEnvironment", module: Module, attempt: Attempt, *, debug: bool) -> Answer:
+    if debug:
+        return text_answer("200 OK", debug_text(module, attempt))
+    form: Format = negotiate(environ.get("HTTP_ACCEPT", ""))
+    headers = (("Content-Type", form.content_type), ("Vary", "Accept"))
+    return Answer("200 OK", render(families(module, attempt), form), headers)
+
+
+def debug_text(module: Module, attempt: Attempt) -> str:
+    """Everything that happened with its times, the beginning of the response, the metrics, the module."""
+    outcome = "succeeded" if attempt.ok else f"failed at step {attempt.step} ({attempt.step_name}): {attempt.reason}"
+    phases = "".join(f"{name:>12} {spent * 1000:9.3f} ms\n" for name, spent in attempt.phases.items())
+    parts = {
+        "Steps": "\n".join(attempt.lines()),
+        "Phases": phases.rstrip("\n"),
+        "Response": attempt.snippet.decode("utf-8", "replace") or "none",
+        "Metrics": render(families(module, attempt), TEXT).decode(),
+        "Module": yaml.safe_dump(module.shown(), sort_keys=False),
+    }
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    text = "".join(f"\n{title}:\n{body}\n" for title, body in parts.items())
+    return shown(f"Probe {outcome}, {attempt.duration * 1000:.3f} ms, {when}\n{text}", module.secrets())
