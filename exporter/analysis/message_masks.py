@@ -1,0 +1,148 @@
+r"""What stays of a message when everything that differs from case to case is taken out: its canonical form.
+
+    Failed password for root from 10.0.0.7 port 4122  ->  Failed password for <*> from <*> port <*>
+
+The rules know how programs write parameters, not what any one program writes. A *word* is a run of letters, digits
+and `_.-/@+#%*~\$`. A word is a parameter when it has a digit, or looks like a path, an address, a name with dots;
+so is what stands in quotes, after `key=`, or as a name after a preposition. Parameters side by side are one parameter,
+however many they are: a list of 3 and a list of 300 are the same event.
+
+Every expression takes linear time on any input: repetitions are possessive and start at the border of a word only.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+#: Stands for a parameter inside canonical forms: one character that no text has.
+PARAMETER = "\0"
+#: Stands for a parameter where people read.
+SHOWN_PARAMETER = "<*>"
+
+_W = PARAMETER
+_IN_WORD = r"A-Za-z0-9_.\-/@+#%*~\\$\x00"
+_LETTERS = r"A-Za-z_.\-/@+#%*~\\$"
+#: The borders of a word.
+_START = rf"(?<![{_IN_WORD}])"
+_END = rf"(?![{_IN_WORD}])"
+_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*+"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*+"
+_ZONE = r"(?:AM|PM|am|pm|UTC|GMT|CEST|EEST|AE[SD]T|[ABCEHIJKMPW][SDE]T)"
+_UNIT = (
+    r"(?:[kKMGTP]i?[Bb]|[Bb]ytes?|B|[kKMG]bps|[kKMG]?Hz|[mnu]?s|[mnu]?secs?|(?:milli|micro|nano)?seconds?"
+    r"|mins?|minutes?|hours?|hrs?|h|days?|%|percent)"
+)
+_SOURCE = r"(?:c|h|cc|cpp|cxx|hpp|py|php|inc|module|java|kt|scala|js|mjs|ts|go|rb|rs|pl|pm|sh|cs|lua|sql)"
+_KEPT_KEY = r"(?:msg|message|err|error|exception|level|severity|reason)"
+_KIND = (
+    r"(?:user|account|host|server|domain|database|db|table|column|device|disk|interface|node|queue|topic|channel"
+    r"|container|pod|service|job|group|role|module|package|process|program|command|field|index|key|name)"
+)
+_PREPOSITION = r"(?:for|by|of|as|from|to|in|on|at|with|into|via)"
+_NO_NAME = (
+    r"(?:a|an|and|any|are|as|at|be|because|been|before|after|but|by|can|cannot|did|does|due|during|for|from|had|has"
+    r"|have|if|in|into|is|it|its|name|names|no|not|of|on|or|since|than|that|the|then|this|to|until|was|were|when"
+    r"|which|while|will|with|within|without|\w*ing|\w*ed)"
+)
+_NAME = rf"(?!{_NO_NAME}\b)[A-Za-z][{_IN_WORD}]*+"
+_VERB = r"(?:is|was|has|had|not|does|did|can|cannot|could|[a-z]+ed)"
+
+
+class Rule(NamedTuple):
+    """One way in which parameters are written: whatever *pattern* finds becomes *replacement*."""
+
+    name: str
+    pattern: re.Pattern[str]
+    replacement: str
+
+
+#: Every word with a digit. It runs over every message; the other rules run once for each result of this one.
+WORD_WITH_DIGIT = re.compile(rf"(?<![{_LETTERS}0-9])[{_LETTERS}]*+[0-9][{_LETTERS}0-9]*+")
+
+#: In the order in which they are applied.
+RULES: tuple[Rule, ...] = tuple(
+    Rule(name, re.compile(pattern), replacement)
+    for name, pattern, replacement in (
+        ("date", rf"\b(?:(?:{_DAY}|{_MONTH})[,.]?\s++){{1,4}}+(?=\x00)|(?<=\x00) {_ZONE}\b", ""),
+        ("url", r"(?<![A-Za-z\x00])(?:[A-Za-z][A-Za-z+.-]*+|\x00)://[^\s\"'<>()\[\]{},;]*+", _W),
+        ("email", rf"{_START}[A-Za-z0-9_.\-/+#%*~\\$\x00]++@[{_IN_WORD}]++", _W),
+        ("quoted", r"\"[^\"]*+\"|(?<![\w'\x00])'[^']*+'(?!\w)|`[^`']*+[`']", _W),
+        (
+            "address",
+            (
+                r"(?<![\w:\x00])(?=::|[A-Fa-f\x00]{1,4}:)(?:(?:[A-Fa-f]{1,4}+|\x00)?+:){2,7}+"
+                r"(?:[A-Fa-f]{1,4}+|\x00|(?<=::))(?![\w:])"
+            ),
+            _W,
+        ),
+        (
+            "key value",
+            (
+                rf"(\b(?!{_KEPT_KEY}\s?=)\w++|[)\]\x00])\s?=(?![=>~])"
+                r"(?:\s(?=[^\s=]++(?:\s|$))(?![\w.]++\s?=))?+[^\s,;|&()\[\]{}<>=]*+"
+            ),
+            r"\1=" + _W,
+        ),
+        ("literal", r"\b(?:true|false|null|nil|True|False|None|NULL|TRUE|FALSE|NaN)\b", _W),
+        ("exception", r"(?<![\w.\\])(?:\w++[.\\])++(?=\w*(?:Exception|Error|Warning|Fault)\b)", ""),
+        ("host", rf"{_START}(?:(?:[\w-]++\.)+(?!{_SOURCE}:)[A-Za-z]++:\x00|localhost{_END})", _W),
+        ("dotted", rf"{_START}[A-Za-z_][\w$/-]*+(?:\.[\w$*/\x00-]++){{2,}}+\.?+(?![{_IN_WORD}(])", _W),
+        (
+            "path",
+            (
+                rf"{_START}(?:~|\.\.?)?/[{_IN_WORD}]*+"
+                rf"|{_START}(?:[\w.-]++/){{2,}}+[{_IN_WORD}]*+"
+                rf"|{_START}[\w-]++/[\w-]*+\.[{_IN_WORD}]++"
+            ),
+            _W,
+        ),
+        ("drive", r"\b[A-Za-z]:\\[^\s\"'<>|,;]*+", _W),
+        ("hexadecimal", rf"{_START}(?:[a-f]{{8,}}|[A-F]{{8,}}){_END}", _W),
+        (
+            "name of a kind",
+            (
+                rf"(\b{_PREPOSITION} (?:[a-z-]++ )?{_KIND}) {_NAME}(?![:=])"
+                rf"|(\b{_KIND}) {_NAME}(?= (?:{_PREPOSITION}|{_VERB})\b|[,;)\]])"
+            ),
+            r"\1\2 " + _W,
+        ),
+        ("name after a preposition", rf"(?:(?<=ed for )|(?<=ed by )|(?<=\bfrom ))(?=[a-z]){_NAME}(?![:=])", _W),
+        ("name before an address", rf"(?<=\bfor ){_NAME}(?= {_PREPOSITION} \x00)", _W),
+        ("bracketed", rf"(?<=[\w:,)\]\x00] )\[[{_IN_WORD}]++(?:,\s?[{_IN_WORD}]++)*+\]", f"[{_W}]"),
+        ("snake case", rf"(?<=[\w:,)\]\x00] )[a-z]++(?:_[a-z]++)++(?![{_IN_WORD}(:=])", _W),
+        ("file or host", rf"(?<=[\w:,)\]\x00] )[\w-]++\.[\w-][\w.-]*+(?![{_IN_WORD}(:])", _W),
+        ("comparison", r"(?<![\w\x00>])(?:[<>~≈≤≥+]=?|-)\s?\x00", _W),
+        ("restated quantity", rf"(\x00 ?{_UNIT}) \(\x00 ?{_UNIT}\)", r"\1"),
+        ("unit", rf"\x00 {_UNIT}(?![\w:=])", _W),
+        ("empty parentheses", r"(?<=\s)\(\)", f"({_W})"),
+        ("empty brackets", r"(?<=[\s=:])\[\]", f"[{_W}]"),
+        ("unit file", rf"{_START}[\w@-]++\.(?:service|socket|timer|target|mount|slice|scope|conf)\b", _W),
+        ("space", r"[\s\x01-\x1f\x7f]++", " "),
+        ("list", r"(?:\x00|\[\x00\](?=:))(?:(?:[:/.,@;_|-]*+|(?: and| or|[,;:|/]| -)? )\x00)++", _W),
+        ("nested value", r"=\x00(?:\([^()=]*+\)|\{[^{}=]*+\}|\[[^\[\]=]*+\])", "=" + _W),
+        ("repetition", r"(?<!\S)(\S++(?: \S++){0,3}?)(?: \1)++(?!\S)", r"\1"),
+    )
+)
+
+#: Longer canonical forms end here; what differs later only is one event.
+MAX_FORM_LENGTH = 400
+_LETTERS_IN_A_ROW = re.compile(r"[^\W\d_]{2}")
+_NUMBER = re.compile(r"[0-9]++")
+
+
+def mask(message: str) -> str:
+    """*message* with a `PARAMETER` for every word that has a digit, cheap enough for every line of a log.
+
+    Where nothing readable would stay, as of `jetty-6.1.26`, the words stay and their numbers only go.
+    """
+    masked = WORD_WITH_DIGIT.sub(PARAMETER, message)
+    return masked if _LETTERS_IN_A_ROW.search(masked) else _NUMBER.sub(PARAMETER, message)
+
+
+def canonical(masked: str, rules: Iterable[Rule] = RULES) -> str:
+    """The canonical form of a message that `mask` has seen; the mask itself where nothing readable would stay."""
+    form = masked
+    for rule in rules:
+        form = rule.pattern.sub(rule.replacement, form)
+    form = form.strip()
+    return (form if _LETTERS_IN_A_ROW.search(form) else masked)[:MAX_FORM_LENGTH]
