@@ -1,4 +1,4 @@
-"""Whether services and their dependencies are up: by process, pid file, TCP port or HTTP, asked in the background.
+"""Whether services and their dependencies are up, asked in the background in each one's own protocol.
 
 Every check has a thread of its own and a timeout, so one that hangs delays no other; one that has been waiting for
 too long counts as down.
@@ -8,26 +8,25 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import msgspec
 
 from chassis.logs import event
+from exporter.checks import celery, http, outcome, port, process, systemd
+from exporter.checks.celery import CeleryRule
+from exporter.checks.http import HttpRule, http_check
+from exporter.checks.mysql import MysqlRule
+from exporter.checks.outcome import Check, Outcome, outcome_of
+from exporter.checks.port import parse_port, port_check
+from exporter.checks.postgresql import PostgresqlRule
+from exporter.checks.process import ProcessRule, pid_file_check, process_check
+from exporter.checks.rabbitmq import RabbitmqRule
+from exporter.checks.redis import RedisRule
+from exporter.checks.systemd import SystemdRule
 from exporter.collector import CollectorConfig, collector
 from exporter.families import Family, Metric
 from exporter.sampler import Sampler, Source
-from exporter.sources.checks import (
-    Check,
-    HttpRule,
-    Outcome,
-    ProcessRule,
-    http_check,
-    outcome_of,
-    parse_port,
-    pid_file_check,
-    port_check,
-    process_check,
-)
 from exporter.sources.fetch import Fetcher
 from exporter.sources.processes import ProcessTable
 
@@ -47,12 +46,33 @@ FAILURES = Metric(
     "nightshift_service_check_failures_total", "counter", "Failed checks by reason.", ["service", "check", "reason"]
 )
 
+
+class Rule(Protocol):
+    """What the protocols' rules have in common; *reasons* are all that their checks can fail for."""
+
+    reasons: ClassVar[tuple[str, ...]]
+
+    def check(self, seconds: float, /) -> Check:
+        """The check, which ends within *seconds*."""
+
+
+#: The kinds of check that are asked in a protocol of their own; a target has a key for each.
+_PROTOCOLS: dict[str, type[Rule]] = {
+    "redis": RedisRule,
+    "postgresql": PostgresqlRule,
+    "mysql": MysqlRule,
+    "rabbitmq": RabbitmqRule,
+    "celery": CeleryRule,
+    "systemd": SystemdRule,
+}
+
 #: The reasons that each kind of check can fail for; their series stand at 0 from the start.
 _REASONS = {
-    "process": ("not_running", "error"),
-    "pid_file": ("not_running", "bad_pid_file", "error"),
-    "port": ("refused", "timeout", "error"),
-    "http": ("refused", "timeout", "status", "error"),
+    "process": process.REASONS,
+    "pid_file": process.PID_FILE_REASONS,
+    "port": port.REASONS,
+    "http": http.REASONS,
+    **{kind: rule.reasons for kind, rule in _PROTOCOLS.items()},
 }
 
 
@@ -64,25 +84,42 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         pid_file: a file that names a process that must live.
         port: a TCP address that must accept connections, `HOST:PORT`.
         http: a URL that must answer.
+        redis: a Redis that must answer PING.
+        postgresql: a PostgreSQL that must answer a query.
+        mysql: a MySQL or MariaDB that must answer a query.
+        rabbitmq: a RabbitMQ that must open its virtual host.
+        celery: workers that must answer a ping, and queues whose length is shown.
+        systemd: a unit that must be active.
         interval_seconds: between two checks.
-        timeout_seconds: after which a port or URL is down.
+        timeout_seconds: after which whatever is asked is down.
     """
 
     process: ProcessRule | None = None
     pid_file: str = ""
-    port: str = ""
+    port: str | int = ""
     http: HttpRule | None = None
+    redis: RedisRule | None = None
+    postgresql: PostgresqlRule | None = None
+    mysql: MysqlRule | None = None
+    rabbitmq: RabbitmqRule | None = None
+    celery: CeleryRule | None = None
+    systemd: SystemdRule | None = None
     interval_seconds: float = 5.0
     timeout_seconds: float = 2.0
 
     def __post_init__(self) -> None:
-        if not (self.process or self.pid_file or self.port or self.http):
-            raise ValueError("give at least one of process, pid_file, port, http")
-        if self.port:
+        if not any(getattr(self, kind) != "" and getattr(self, kind) is not None for kind in _REASONS):
+            raise ValueError(f"give at least one of {', '.join(_REASONS)}")
+        if self.port != "":
             parse_port(self.port)
         for name in ("interval_seconds", "timeout_seconds"):
             if not 0.05 <= getattr(self, name) <= 3600:
                 raise ValueError(f"{name} is {getattr(self, name)}; write 0.05 to 3600")
+
+    def rules(self) -> dict[str, Rule]:
+        """The protocols that are asked, by kind."""
+        given: dict[str, Rule | None] = {kind: getattr(self, kind) for kind in _PROTOCOLS}
+        return {kind: rule for kind, rule in given.items() if rule}
 
 
 class Config(CollectorConfig, frozen=True):
@@ -123,19 +160,19 @@ class Watch:
     def take(self) -> Outcome:
         """Make the check once and count it."""
         started = self._monotonic()
-        outcome = outcome_of(self._check)
+        found = outcome_of(self._check)
         with self._lock:
             self._duration = self._monotonic() - started
-            if not outcome.up:
-                reason = outcome.reason if outcome.reason in self._failures else "error"
+            if not found.up:
+                reason = found.reason if found.reason in self._failures else "error"
                 self._failures[reason] += 1
-        if outcome.up != self._was_up:
-            self._was_up = outcome.up
+        if found.up != self._was_up:
+            self._was_up = found.up
             service, check = self.labels
-            text = "service is up again" if outcome.up else f"service is down: {outcome.detail}"
-            level = logging.INFO if outcome.up else logging.WARNING
-            event(log, level, text, service=service, check=check, reason=outcome.reason or "none")
-        return outcome
+            text = "service is up again" if found.up else f"service is down: {found.detail}"
+            level = logging.INFO if found.up else logging.WARNING
+            event(log, level, text, service=service, check=check, reason=found.reason or "none")
+        return found
 
     def show(self, families: dict[Metric, Family]) -> None:
         """Add what is known; a check that has been waiting for too long has failed."""
@@ -144,8 +181,8 @@ class Watch:
         if sample is not None:
             families[UP].add(sample.value.up and not late, *self.labels)
             families[LAST_CHECK].add(sample.taken, *self.labels)
-            if sample.value.processes is not None and self._counts_processes:
-                families[PROCESSES].add(sample.value.processes, self.labels[0])
+            if not late:
+                self._show_readings(sample.value, families)
         elif late:
             families[UP].add(0, *self.labels)
         with self._lock:
@@ -153,13 +190,29 @@ class Watch:
             for reason, count in self._failures.items():
                 families[FAILURES].add(count, *self.labels, reason)
 
+    def _show_readings(self, found: Outcome, families: dict[Metric, Family]) -> None:
+        """Add what the check has measured besides."""
+        if found.processes is not None and self._counts_processes:
+            families[PROCESSES].add(found.processes, self.labels[0])
+        for metric, value, labels in found.readings:
+            families[metric].add(value, self.labels[0], *labels)
+
 
 @collector("services")
 class Services:
     """Shows the last outcome of every check."""
 
     config: ClassVar[type[CollectorConfig]] = Config
-    metrics: ClassVar[tuple[Metric, ...]] = (UP, DURATION, PROCESSES, LAST_CHECK, FAILURES)
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        UP,
+        DURATION,
+        PROCESSES,
+        LAST_CHECK,
+        FAILURES,
+        *outcome.METRICS,
+        *celery.METRICS,
+        *systemd.METRICS,
+    )
 
     def __init__(self, config: Config) -> None:
         table = ProcessTable(config.proc_root)
@@ -200,4 +253,4 @@ class Services:
             fetcher = Fetcher(target.timeout_seconds)
             self._fetchers.append(fetcher)
             checks["http"] = http_check(target.http, fetcher)
-        return checks
+        return checks | {kind: rule.check(target.timeout_seconds) for kind, rule in target.rules().items()}

@@ -6,9 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from exporter.checks.outcome import LOGGED_IN, Outcome, answered
+from exporter.checks.process import ProcessRule
 from exporter.collectors.services import Config, Services, Target, Watch
 from exporter.families import Family
-from exporter.sources.checks import Outcome, ProcessRule
 from tests.exporter.doubles import Clock, Samples, Shown, Site
 
 
@@ -130,8 +131,11 @@ def test_collect_pid_file_alone_counts_its_process(proc_root: str, shown: Shown,
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({}, "give at least one of process, pid_file, port, http"),
+        ({}, "give at least one of process, pid_file, port, http, redis"),
         ({"port": "x"}, "is no port"),
+        ({"port": 99999}, "'99999' is no port: write HOST:PORT"),
+        ({"port": 0}, "'0' is no port: write HOST:PORT"),
+        ({"redis": {"address": 99999}}, "'99999' is no port: write HOST:PORT"),
         ({"port": "h:1", "interval_seconds": 0}, "interval_seconds is 0"),
     ],
 )
@@ -139,6 +143,30 @@ def test_target_refuses_what_checks_nothing(document: dict[str, object], message
     """A service without a check, or with one that cannot work, is an error of the configuration."""
     with pytest.raises(msgspec.ValidationError, match=message):
         msgspec.convert(document, Target)
+
+
+def test_target_takes_a_bare_port() -> None:
+    """YAML makes a number of it, and it is one of this machine."""
+    assert msgspec.convert({"port": 6379}, Target).port == 6379
+
+
+def test_collect_protocol_checks_have_all_reasons_from_the_start(shown: Shown) -> None:
+    """A refused connection is down, counted once, and every other reason stands at 0."""
+    target = msgspec.convert({"redis": {"address": 1}, "postgresql": {"address": 1}}, Target)
+    collector = Services(Config(services={"shop": target}))
+    found = shown(collector.collect())
+    assert found['nightshift_service_up{service="shop",check="postgresql"}'] == 0
+    name = "nightshift_service_check_failures_total"
+    assert found[f'{name}{{service="shop",check="redis",reason="refused"}}'] == 1
+    assert found[f'{name}{{service="shop",check="redis",reason="loading"}}'] == 0
+    collector.close()
+
+
+def test_show_readings_of_a_check(clock: Clock, look: Callable[[Watch], Samples]) -> None:
+    """What a check has measured besides is shown under its service."""
+    watch = watch_of([answered("redis", logged_in=False)], clock, "redis")
+    watch.source.turn()
+    assert look(watch)[f'{LOGGED_IN.name}{{service="shop",check="redis"}}'] == 0
 
 
 def test_process_rule_is_part_of_a_target() -> None:
