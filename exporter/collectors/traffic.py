@@ -4,19 +4,28 @@ Each log has a thread of its own that reads on every second. Routes are the only
 they are normalised and capped, and what is over the cap is counted under `other`.
 """
 
-import threading
-import time
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import ClassVar, Literal
+from urllib.parse import quote
 
 import msgspec
 
+from chassis.logs import event
+from exporter.analysis.bimodality import bimodality
+from exporter.analysis.quantiles import tail_quotient
 from exporter.collector import CollectorConfig, collector
-from exporter.families import DEFAULT_BUCKETS, Family, Histogram, Metric
+from exporter.families import DEFAULT_BUCKETS, Family, Metric
 from exporter.sampler import Sampler, Source
-from exporter.sources.access_log import LINE, OTHER_ROUTE, method_of, route_of, without_identifiers
 from exporter.sources.follow import Follower
+from exporter.sources.ledger import Ledger, Route, Scheme
+from exporter.sources.log_formats import format_named
+from exporter.sources.log_position import Position, resumed
+from exporter.sources.routes import Routes
+from exporter.state import KeepsState, StateFile, state_file
+
+log = logging.getLogger(__name__)
 
 _SERVICE = ("service",)
 _ROUTE = ("service", "route")
@@ -46,41 +55,94 @@ LAST_LINE = Metric(
 )
 READABLE = Metric("nightshift_traffic_log_readable", "gauge", "1 if the log can be read, else 0.", _SERVICE)
 
-#: Shown as 0 from a route's first request on, so that the first error is an increase.
-STATUSES = ("2xx", "3xx", "4xx", "5xx")
-#: Kept texts of requests and of request times; a full memory is emptied (a guard against invented paths).
-KEPT_REQUESTS = 2048
-KEPT_TIMES = 2048
+ROTATIONS = Metric(
+    "nightshift_traffic_log_rotations_total",
+    "counter",
+    "Times that the log was renamed, replaced or emptied.",
+    _SERVICE,
+)
+READ_ERRORS = Metric(
+    "nightshift_traffic_log_read_errors_total", "counter", "Times that a file of the log could not be read.", _SERVICE
+)
+BACKLOG = Metric(
+    "nightshift_traffic_log_backlog_bytes", "gauge", "Bytes written to the log and not read yet.", _SERVICE
+)
+BIMODALITY = Metric(
+    "nightshift_http_request_duration_bimodality",
+    "gauge",
+    "Whether request times of the window are of two kinds: 1 for two times only, above 5/9 likely, 1/3 for one hump.",
+    _ROUTE,
+)
+TAIL = Metric(
+    "nightshift_http_request_duration_tail_quotient",
+    "gauge",
+    "How many times the median the 99th percentile of the window's request times is.",
+    _ROUTE,
+)
+OUTLIERS = Metric(
+    "nightshift_http_request_outliers_total",
+    "counter",
+    "Requests that took over five deviations (MAD) longer than the median of the window before.",
+    _ROUTE,
+)
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A service whose access log is read.
+    """A service whose access logs are read.
 
     Attributes:
-        path: the log, in combined format, with the request time in seconds after it or without.
-        start: where to begin in a log that is there already: its end, or its beginning.
+        path: the log, or several; wildcards allowed.
+        format: combined (with or without the request time in seconds after it), combined_milliseconds,
+            combined_microseconds (Apache's %D), common, nginx_json, caddy_json, traefik_json, or nginx's log_format.
+        start: where to begin in a log that is there already: its end, its beginning, or that of its rotated files.
+        routes: templates of paths that are one route, as /user/{id} or /shop/*; the first that fits counts.
+        find_routes: whether other paths are shown by their own words, without identifiers; else they are `other`.
+        max_routes: routes shown besides templates; requests of further ones count under `other`.
         buckets: upper limits of the latency buckets in seconds, ascending.
-        max_routes: routes shown; requests of further ones count under `other`.
+        window_seconds: for which time bimodality and tail quotient are told.
         poll_interval_seconds: between two looks at the log.
     """
 
-    path: str
-    start: Literal["end", "beginning"] = "end"
-    buckets: tuple[float, ...] = DEFAULT_BUCKETS
+    path: str | tuple[str, ...]
+    format: str = "combined"
+    start: Literal["end", "beginning", "backlog"] = "end"
+    routes: tuple[str, ...] = ()
+    find_routes: bool = True
     max_routes: int = 50
+    buckets: tuple[float, ...] = DEFAULT_BUCKETS
+    window_seconds: float = 300.0
     poll_interval_seconds: float = 1.0
 
     def __post_init__(self) -> None:
-        ascending = all(low < high for low, high in zip(self.buckets, self.buckets[1:], strict=False))
+        ascending = all(low < high for low, high in pairwise(self.buckets))
         if not ascending or not self.buckets or self.buckets[0] <= 0 or len(self.buckets) > 40:
             raise ValueError("buckets: write 1 to 40 positive limits in seconds, ascending")
         if not 1 <= self.max_routes <= 1000:
             raise ValueError(f"max_routes is {self.max_routes}; write 1 to 1000")
         if not 0.05 <= self.poll_interval_seconds <= 60:
             raise ValueError(f"poll_interval_seconds is {self.poll_interval_seconds}; write 0.05 to 60")
+        if not 10 <= self.window_seconds <= 86400:
+            raise ValueError(f"window_seconds is {self.window_seconds}; write 10 to 86400")
+        if not self.paths or not all(self.paths):
+            raise ValueError("path: write at least one")
+        self.scheme()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The logs, wildcards as they are written."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+    def scheme(self) -> Scheme:
+        """How the log is read and summed.
+
+        Raises:
+            ValueError: the format or a template of routes is none.
+        """
+        routes = Routes(self.routes, found=self.find_routes)
+        return Scheme(format_named(self.format), routes, self.buckets, self.max_routes, self.window_seconds)
 
 
-class Config(CollectorConfig, frozen=True):
+class Config(KeepsState, frozen=True):
     """The services whose logs are read, by the name that their series carry.
 
     Attributes:
@@ -90,139 +152,26 @@ class Config(CollectorConfig, frozen=True):
     services: dict[str, Target] = msgspec.field(default_factory=dict)
 
 
-class Route:
-    """What is summed per route."""
-
-    __slots__ = ("bytes", "durations", "name")
-
-    def __init__(self, name: str, buckets: tuple[float, ...]) -> None:
-        self.name = name
-        self.bytes = 0
-        self.durations = Histogram(buckets)
-
-
-class Cell:
-    """Requests of one route, method and class of status."""
-
-    __slots__ = ("count", "route")
-
-    def __init__(self, route: Route) -> None:
-        self.route = route
-        self.count = 0
-
-
-class Ledger:
-    """The sums of one service's log, filled chunk by chunk; *wall* is the clock of the last line, in seconds."""
-
-    def __init__(self, service: str, target: Target, wall: Callable[[], float] = time.time) -> None:
-        self.lines = 0
-        self.unparsed = 0
-        self.dropped = 0
-        self._service = service
-        self._target = target
-        self._wall = wall
-        self._last_line = 0.0
-        self._lock = threading.Lock()
-        self._routes: dict[str, Route] = {}
-        self._cells: dict[tuple[str, str, str], Cell] = {}
-        self._requests: dict[tuple[bytes, bytes, bytes], tuple[Cell, bool]] = {}
-        self._times: dict[bytes, tuple[int, float]] = {}
-
-    def feed(self, chunk: bytes) -> None:
-        """Add the lines of *chunk*, which ends with a line feed."""
-        lines = chunk.count(b"\n")
-        found = LINE.findall(chunk)
-        with self._lock:
-            self.lines += lines
-            self.unparsed += lines - len(found)
-            self._last_line = self._wall()
-            self._sum(found)
-
-    def _sum(self, found: list[tuple[bytes, bytes, bytes, bytes, bytes]]) -> None:
-        """Add parsed lines; the one loop that runs per line, hence no calls in it but for what is new."""
-        requests, times = self._requests, self._times
-        for method, path, status, size, seconds in found:
-            known = requests.get((method, path, status))
-            if known is None:
-                known = self._remember(method, path, status)
-            cell, dropped = known
-            cell.count += 1
-            self.dropped += dropped
-            route = cell.route
-            if size != b"-":
-                route.bytes += int(size)
-            if seconds:
-                place = times.get(seconds)
-                if place is None:
-                    place = self._place(seconds)
-                route.durations.counts[place[0]] += 1
-                route.durations.total += place[1]
-
-    def _remember(self, method: bytes, path: bytes, status: bytes) -> tuple[Cell, bool]:
-        """The cell of a request, and whether its route is over the cap; kept by its path without identifiers."""
-        request = (method, without_identifiers(path), status)
-        return self._requests.get(request) or self._open(request)
-
-    def _open(self, request: tuple[bytes, bytes, bytes]) -> tuple[Cell, bool]:
-        method, path, status = request
-        name = route_of(path)
-        dropped = name not in self._routes and name != OTHER_ROUTE and len(self._routes) >= self._target.max_routes
-        route = self._route(OTHER_ROUTE if dropped else name)
-        cell = self._cell(route, method_of(method), f"{chr(status[0])}xx")
-        if len(self._requests) >= KEPT_REQUESTS:
-            self._requests.clear()
-        self._requests[request] = (cell, dropped)
-        return cell, dropped
-
-    def _route(self, name: str) -> Route:
-        if name not in self._routes:
-            self._routes[name] = Route(name, self._target.buckets)
-        return self._routes[name]
-
-    def _cell(self, route: Route, method: str, status: str) -> Cell:
-        for known in (*STATUSES, status):
-            self._cells.setdefault((route.name, method, known), Cell(route))
-        return self._cells[route.name, method, status]
-
-    def _place(self, seconds: bytes) -> tuple[int, float]:
-        """The bucket of a request time, and the time."""
-        if len(self._times) >= KEPT_TIMES:
-            self._times.clear()
-        value = float(seconds)
-        place = self._times[seconds] = (bisect_left(self._target.buckets, value), value)
-        return place
-
-    def show(self, families: dict[Metric, Family]) -> None:
-        """Add all sums to these families."""
-        service = self._service
-        with self._lock:
-            for (route, method, status), cell in self._cells.items():
-                families[REQUESTS].add(cell.count, service, route, method, status)
-            for route, sums in self._routes.items():
-                families[BYTES].add(sums.bytes, service, route)
-                families[DURATION].add_histogram(sums.durations, service, route)
-            families[LINES].add(self.lines, service)
-            families[UNPARSED].add(self.unparsed, service)
-            families[DROPPED].add(self.dropped, service)
-            families[LAST_LINE].add(self._last_line, service)
-
-
 class Tail:
-    """Reads one service's log into its ledger, one turn after the other."""
+    """Reads one service's log into its ledger, one turn after the other; *kept* is where it goes on after a restart."""
 
-    def __init__(self, service: str, target: Target) -> None:
+    def __init__(self, service: str, target: Target, kept: StateFile) -> None:
         self.service = service
-        self.ledger = Ledger(service, target)
-        self._follower = Follower([target.path], from_beginning=target.start == "beginning")
+        self._paths = target.paths
+        self._kept = kept
+        self._follower = Follower(
+            target.paths,
+            from_beginning=target.start != "end",
+            backlog=target.start == "backlog",
+            resume=resumed(kept.load(), service=service),
+        )
+        self.ledger: Ledger[Position] = Ledger(target.scheme(), self._follower.position)
+        self._saved: Position | None = None
+        self._missing = False
         self._closing = False
         self.source: Source[None] = Source(
             service, self.take, lambda _: target.poll_interval_seconds, retry_seconds=target.poll_interval_seconds
         )
-
-    @property
-    def readable(self) -> bool:
-        """Whether the log could be opened at the last turn."""
-        return self._follower.readable
 
     def take(self) -> None:
         """Read everything that is new.
@@ -230,10 +179,43 @@ class Tail:
         Raises:
             OSError: the log was opened and cannot be read.
         """
+        if self._saved is None:
+            # Before the first line, so that no line is lost if the first scrape never comes.
+            self._follower.open()
+            self.ledger.mark = self._follower.position
+            self._save(self._follower.position)
         for piece in self._follower.read():
-            self.ledger.feed(piece.data)
+            self.ledger.feed(piece.data, piece.position)
             if self._closing:
                 return
+        self._tell()
+
+    def _tell(self) -> None:
+        """Log that there is nothing to read, once, and when there is again."""
+        missing = not self._follower.readable
+        if missing and not self._missing:
+            paths = ", ".join(self._paths)
+            text = "no log can be read; check path, wildcards and permissions of its files and folders"
+            event(log, logging.WARNING, text, service=self.service, path=paths)
+        self._missing = missing
+
+    def show(self, families: Mapping[Metric, Family]) -> None:
+        """Add all sums, and keep the position that they go up to."""
+        ledger, service = self.ledger, self.service
+        with ledger.settled():
+            _show_sums(ledger, service, families)
+            position = ledger.mark
+        families[READABLE].add(self._follower.readable, service)
+        families[ROTATIONS].add(self._follower.rotations, service)
+        families[READ_ERRORS].add(self._follower.read_errors, service)
+        families[BACKLOG].add(self._follower.backlog_bytes, service)
+        if self._saved is not None:
+            self._save(position)
+
+    def _save(self, position: Position) -> None:
+        if position != self._saved:
+            self._saved = position
+            self._kept.save(position.encode())
 
     def stop(self) -> None:
         """End the turn in progress after its chunk."""
@@ -242,6 +224,29 @@ class Tail:
     def close(self) -> None:
         """Give the descriptors back; to be called when no turn is in progress."""
         self._follower.close()
+
+
+def _show_sums(ledger: Ledger[Position], service: str, families: Mapping[Metric, Family]) -> None:
+    """Add the sums of *ledger*, which is settled."""
+    for cell, count in ledger.cells.items():
+        families[REQUESTS].add(count, service, *cell)
+    for route in ledger.routes.values():
+        _show_route(route, (service, route.name), families)
+    families[LINES].add(ledger.lines, service)
+    families[UNPARSED].add(ledger.unparsed, service)
+    families[DROPPED].add(ledger.dropped, service)
+    families[LAST_LINE].add(ledger.last_line, service)
+
+
+def _show_route(route: Route, labels: tuple[str, str], families: Mapping[Metric, Family]) -> None:
+    families[BYTES].add(route.bytes, *labels)
+    families[DURATION].add_histogram(route.durations, *labels)
+    families[OUTLIERS].add(route.outliers, *labels)
+    observed = route.observed()
+    if observed:
+        families[TAIL].add(tail_quotient(route.durations.bounds, observed).value, *labels)
+    if sum(map(bool, observed)) > 1:
+        families[BIMODALITY].add(bimodality(observed).value, *labels)
 
 
 @collector("traffic")
@@ -253,16 +258,25 @@ class Traffic:
         REQUESTS,
         DURATION,
         BYTES,
+        BIMODALITY,
+        TAIL,
+        OUTLIERS,
         LINES,
         UNPARSED,
         DROPPED,
         LAST_LINE,
         READABLE,
+        ROTATIONS,
+        READ_ERRORS,
+        BACKLOG,
     )
 
     def __init__(self, config: Config) -> None:
         self._sampler = Sampler()
-        self._tails = [Tail(name, target) for name, target in sorted(config.services.items())]
+        self._tails = [
+            Tail(name, target, state_file(config, f"traffic-{quote(name, safe='')}.position"))
+            for name, target in sorted(config.services.items())
+        ]
         for tail in self._tails:
             self._sampler.start(tail.source)
 
@@ -271,8 +285,7 @@ class Traffic:
         self._sampler.settle()
         families = {metric: Family(metric) for metric in self.metrics}
         for tail in self._tails:
-            tail.ledger.show(families)
-            families[READABLE].add(tail.readable, tail.service)
+            tail.show(families)
         yield from families.values()
 
     def close(self) -> None:

@@ -14,6 +14,12 @@ from tests.exporter.doubles import Clock, Samples, Shown, Site, Statvfs, Until, 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 
+@pytest.fixture(autouse=True)
+def _state_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collectors that keep state keep it in the test's own directory."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+
+
 @pytest.fixture
 def clock() -> Clock:
     """A clock at 1000 s."""

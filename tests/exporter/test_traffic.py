@@ -1,142 +1,156 @@
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from exporter.collectors import traffic
-from exporter.collectors.traffic import Config, Ledger, Target, Traffic
-from exporter.families import Family
-from tests.exporter.doubles import Clock, Samples, Shown, Until
+from exporter.collectors.traffic import Config, Target, Traffic
+from exporter.exposition import OPENMETRICS, render
+from exporter.state import StateFile
+from tests.exporter.doubles import Samples, Shown, Until
+
+LINES = 'nightshift_traffic_lines_total{service="shop"}'
+READABLE = 'nightshift_traffic_log_readable{service="shop"}'
 
 
-def line(path: str = "/a", status: int = 200, size: str = "10", seconds: str = " 0.2", method: str = "GET") -> bytes:
+def line(path: str = "/a", seconds: str = "0.2") -> bytes:
     """A line of an access log."""
     head = "10.0.0.1 - - [21/Nov/2026:02:29:00 +0000]"
-    return f'{head} "{method} {path} HTTP/1.1" {status} {size} "-" "curl"{seconds}\n'.encode()
+    return f'{head} "GET {path} HTTP/1.1" 200 10 "-" "curl" {seconds}\n'.encode()
 
 
 @pytest.fixture
-def ledger(clock: Clock) -> Ledger:
-    """The sums of a service called shop, with three buckets and room for three routes."""
-    return Ledger("shop", Target(path="x", buckets=(0.1, 0.5, 1.0), max_routes=3), clock)
+def log(tmp_path: Path) -> Path:
+    """A log with three lines."""
+    path = tmp_path / "access.log"
+    path.write_bytes(line() * 3)
+    return path
 
 
-@pytest.fixture
-def sums(shown: Shown) -> Callable[[Ledger], Samples]:
-    """What a ledger shows."""
-
-    def show(ledger: Ledger) -> Samples:
-        families = {metric: Family(metric) for metric in Traffic.metrics}
-        ledger.show(families)
-        return shown(families.values())
-
-    return show
-
-
-def test_feed_counts_requests_by_route_method_and_class(ledger: Ledger, sums: Callable[[Ledger], Samples]) -> None:
-    """Each request counts under its route, method and class of status."""
-    ledger.feed(line("/users/1") + line("/users/2?x=1") + line("/users/3", 503, method="POST"))
-    found = sums(ledger)
-    assert found['nightshift_http_requests_total{service="shop",route="/users/{id}",method="GET",status="2xx"}'] == 2
-    assert found['nightshift_http_requests_total{service="shop",route="/users/{id}",method="POST",status="5xx"}'] == 1
+def watching(path: Path | list[str], **keys: object) -> Traffic:
+    """A collector that looks at *path* many times a second, from its beginning."""
+    section = {
+        "path": path if isinstance(path, list) else str(path),
+        "start": "beginning",
+        "poll_interval_seconds": 0.05,
+        **keys,
+    }
+    return Traffic(msgspec.convert({"services": {"shop": section}}, Config))
 
 
-def test_feed_new_route_shows_zero_errors(ledger: Ledger, sums: Callable[[Ledger], Samples]) -> None:
-    """The first error of a route is an increase from 0, not a series out of nowhere."""
-    ledger.feed(line())
-    assert sums(ledger)['nightshift_http_requests_total{service="shop",route="/a",method="GET",status="5xx"}'] == 0
+def once(shown: Shown, collector: Traffic) -> Samples:
+    """What the first scrape shows; the collector is closed."""
+    samples = shown(collector.collect())
+    collector.close()
+    return samples
 
 
-def test_feed_sums_bytes_and_durations(ledger: Ledger, sums: Callable[[Ledger], Samples]) -> None:
-    """Bytes and request times are summed by route; a dash is no byte, a missing time is no observation."""
-    ledger.feed(line() + line(size="-", seconds=" 0.7") + line(seconds=""))
-    found = sums(ledger)
-    route = 'service="shop",route="/a"'
-    assert found[f"nightshift_http_response_bytes_total{{{route}}}"] == 20
-    buckets = [
-        found[f'nightshift_http_request_duration_seconds_bucket{{{route},le="{le}"}}']
-        for le in ("0.1", "0.5", "1.0", "+Inf")
-    ]
-    assert buckets == [0, 1, 2, 2]
-    assert found[f"nightshift_http_request_duration_seconds_sum{{{route}}}"] == pytest.approx(0.9)
-
-
-def test_feed_limit_is_inclusive(ledger: Ledger, sums: Callable[[Ledger], Samples]) -> None:
-    """A request of exactly a bucket's limit is in that bucket."""
-    ledger.feed(line(seconds=" 0.1"))
-    assert sums(ledger)['nightshift_http_request_duration_seconds_bucket{service="shop",route="/a",le="0.1"}'] == 1
-
-
-def test_feed_routes_are_capped(ledger: Ledger, sums: Callable[[Ledger], Samples]) -> None:
-    """Beyond the cap requests count under other and are told; known routes go on."""
-    ledger.feed(b"".join(line(f"/{name}") for name in "abcdea"))
-    found = sums(ledger)
-    assert found['nightshift_http_requests_total{service="shop",route="other",method="GET",status="2xx"}'] == 2
-    assert found['nightshift_http_requests_total{service="shop",route="/a",method="GET",status="2xx"}'] == 2
-    assert found['nightshift_traffic_routes_dropped_total{service="shop"}'] == 2
-
-
-def test_feed_cardinality_stays_bounded_under_attack(
-    ledger: Ledger, sums: Callable[[Ledger], Samples], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A scanner that invents paths, methods and times adds no series and no memory past the caps."""
-    monkeypatch.setattr(traffic, "KEPT_REQUESTS", 50)
-    monkeypatch.setattr(traffic, "KEPT_TIMES", 50)
-    for number in range(1000):
-        ledger.feed(line(f"/x{number}y", method=f"M{chr(65 + number % 26)}", seconds=f" 0.{number}"))
-    assert len(ledger._requests) <= 50
-    assert len(ledger._times) <= 50
-    assert len([name for name in sums(ledger) if "requests_total" in name]) == 16
-
-
-def test_feed_counts_unparsed_lines(ledger: Ledger, sums: Callable[[Ledger], Samples], clock: Clock) -> None:
-    """Lines in another format are counted and nothing else; the time of the last line is told."""
-    ledger.feed(b"nonsense\n\x00\xff\n" + line())
-    found = sums(ledger)
-    assert found['nightshift_traffic_lines_total{service="shop"}'] == 3
-    assert found['nightshift_traffic_unparsed_lines_total{service="shop"}'] == 2
-    assert found['nightshift_traffic_last_line_timestamp_seconds{service="shop"}'] == clock.now
-
-
-def test_collect_reads_the_log(tmp_path: Path, shown: Shown, until: Until) -> None:
+def test_collect_follows_the_log(log: Path, shown: Shown, until: Until) -> None:
     """The collector follows the log in the background and shows what it read."""
-    log = tmp_path / "access.log"
-    log.write_bytes(line() * 3)
-    target = Target(path=str(log), start="beginning", poll_interval_seconds=0.05)
-    collector = Traffic(Config(services={"shop": target}))
-    lines = 'nightshift_traffic_lines_total{service="shop"}'
-    assert shown(collector.collect())[lines] == 3
+    collector = watching(log)
+    assert shown(collector.collect())[LINES] == 3
     with log.open("ab") as file:
         file.write(line())
-    until(lambda: shown(collector.collect())[lines] == 4)
+    until(lambda: shown(collector.collect())[LINES] == 4)
     collector.close()
 
 
-def test_collect_missing_log_is_told(tmp_path: Path, shown: Shown) -> None:
-    """A log that is not there is a 0, not a failure of the collector."""
-    collector = Traffic(Config(services={"shop": Target(path=str(tmp_path / "none"))}))
-    assert shown(collector.collect())['nightshift_traffic_log_readable{service="shop"}'] == 0
+def test_collect_shows_every_sum_of_a_route(log: Path, shown: Shown) -> None:
+    """Requests, bytes, request times and outliers have the service and the route."""
+    samples = once(shown, watching(log, buckets=[0.1, 0.5]))
+    labels = 'service="shop",route="/a"'
+    assert samples[f'nightshift_http_requests_total{{{labels},method="GET",status="2xx"}}'] == 3
+    assert samples[f"nightshift_http_response_bytes_total{{{labels}}}"] == 30
+    assert samples[f'nightshift_http_request_duration_seconds_bucket{{{labels},le="0.5"}}'] == 3
+    assert samples[f"nightshift_http_request_outliers_total{{{labels}}}"] == 0
+
+
+def test_collect_tells_the_shape_of_enough_requests(log: Path, shown: Shown) -> None:
+    """Two kinds of request times make a bimodality near 1 and a long tail; a few requests tell nothing."""
+    few = once(shown, watching(log))
+    assert not [name for name in few if "bimodality" in name or "tail_quotient" in name]
+    log.write_bytes(line(seconds="0.004") * 70 + line(seconds="8") * 30)
+    samples = once(shown, watching(log))
+    assert samples['nightshift_http_request_duration_bimodality{service="shop",route="/a"}'] == pytest.approx(1)
+    assert samples['nightshift_http_request_duration_tail_quotient{service="shop",route="/a"}'] > 10
+
+
+def test_collect_shows_exemplars_in_openmetrics(tmp_path: Path) -> None:
+    """The trace of a line stands with the bucket of its request time."""
+    log = tmp_path / "traced.log"
+    log.write_bytes(b"200 0.2 0af7651916cd43dd8448eb211c80319c GET /a H\n")
+    collector = watching(log, format="$status $request_time $request_id $request")
+    assert b'le="0.25"} 1 # {trace_id="0af7651916cd43dd8448eb211c80319c"} 0.2 ' in render(
+        collector.collect(), OPENMETRICS
+    )
     collector.close()
 
 
-def test_take_ends_early_when_it_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collect_goes_on_where_the_last_scrape_was(log: Path, shown: Shown) -> None:
+    """After a restart what was shown is not counted again; what was written meanwhile is."""
+    once(shown, watching(log))
+    with log.open("ab") as file:
+        file.write(line() * 2)
+    assert once(shown, watching(log))[LINES] == 2
+
+
+def test_take_counts_again_what_was_never_shown(log: Path) -> None:
+    """A process that ends between reading and the scrape has shown nothing, so the next one reads it."""
+    kept = StateFile(log.with_name("kept"))
+    tail = traffic.Tail("shop", Target(path=str(log), start="beginning"), kept)
+    tail.take()
+    tail.close()
+    again = traffic.Tail("shop", Target(path=str(log)), kept)
+    again.take()
+    assert again.ledger.lines == 3
+    again.close()
+
+
+def test_collect_missing_log_is_told(tmp_path: Path, shown: Shown, caplog: pytest.LogCaptureFixture) -> None:
+    """A path that matches nothing is a 0 and one warning, not a failure of the collector."""
+    with caplog.at_level(logging.WARNING):
+        collector = watching(tmp_path / "none*.log")
+        assert shown(collector.collect())[READABLE] == 0
+        collector.close()
+    assert [record.getMessage() for record in caplog.records if "no log can be read" in record.getMessage()]
+
+
+def test_collect_reads_every_file_of_a_wildcard(log: Path, shown: Shown) -> None:
+    """Several logs of a service are one sum, those of wildcards and those of further paths."""
+    log.with_name("access-2.log").write_bytes(line())
+    other = log.with_name("other")
+    other.write_bytes(line() * 2)
+    assert once(shown, watching([str(log.with_name("acc*.log")), str(other)]))[LINES] == 6
+
+
+def test_take_ends_early_when_it_is_stopped(log: Path) -> None:
     """A long log does not keep a reload waiting."""
-    monkeypatch.setattr("exporter.sources.follow.CHUNK_BYTES", 200)
-    log = tmp_path / "access.log"
-    log.write_bytes(line() * 100)
-    tail = traffic.Tail("shop", Target(path=str(log), start="beginning"))
+    log.write_bytes(line() * 5000)
+    tail = traffic.Tail("shop", Target(path=str(log), start="beginning"), StateFile(log.with_name("kept")))
     tail.stop()
     tail.take()
-    assert 0 < tail.ledger.lines < 100
+    assert 0 < tail.ledger.lines < 5000
     tail.close()
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("buckets", []), ("buckets", [1, 1]), ("buckets", [0, 1]), ("max_routes", 0), ("poll_interval_seconds", 0)],
+    [
+        ("buckets", []),
+        ("buckets", [1, 1]),
+        ("buckets", [0, 1]),
+        ("max_routes", 0),
+        ("poll_interval_seconds", 0),
+        ("window_seconds", 1),
+        ("path", []),
+        ("path", ""),
+        ("format", "combind"),
+        ("format", "$request"),
+        ("routes", ["user"]),
+    ],
 )
 def test_target_refuses_impossible_values(key: str, value: object) -> None:
-    """A value that cannot work is an error of the configuration that names the key."""
-    with pytest.raises(msgspec.ValidationError, match=key):
+    """A value that cannot work is an error of the configuration that says what to write."""
+    with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"path": "x", key: value}, Target)
