@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from exporter.walks.message import StepFailed
+from exporter.walks.secret_words import SecretWords, reply_text, request_text
+from exporter.walks.visitor import Exchange
+
 #: Characters of a request, of an answer and of a trace that are kept.
 SNIPPET_CHARACTERS = 2_048
 DETAIL_CHARACTERS = 500
@@ -63,6 +67,19 @@ class Walk:
     failure: Failure | None = None
     trace: tuple[str, ...] = ()
     screenshot: bytes = field(default=b"", repr=False)
+
+
+def describe(problem: StepFailed, step: StepResult, last: Exchange | None, words: SecretWords, now: float) -> Failure:
+    """*problem* of *step* as it is kept: the *last* request and its answer, without *words*, at Unix time *now*."""
+    return Failure(
+        time=timestamp(now),
+        step=step.name,
+        reason=problem.reason,
+        detail=words.hide(problem.detail, DETAIL_CHARACTERS),
+        seconds=step.seconds,
+        request=words.hide(request_text(last.request), SNIPPET_CHARACTERS) if last else "",
+        response=words.hide(reply_text(last.reply), SNIPPET_CHARACTERS) if last else "",
+    )
 
 
 class FailureLog:

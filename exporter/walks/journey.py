@@ -7,12 +7,12 @@ from contextlib import suppress
 import msgspec
 
 from exporter.walks.client import Client
-from exporter.walks.failures import DETAIL_CHARACTERS, SNIPPET_CHARACTERS, Failure, StepResult, Walk, timestamp
+from exporter.walks.failures import DETAIL_CHARACTERS, Failure, StepResult, Walk, describe
 from exporter.walks.findings import Capture, Rule, as_number
 from exporter.walks.message import REASONS, Deadline, Reply, StepFailed
 from exporter.walks.plan import Plan, check_names, check_needed, check_seconds, check_steps
-from exporter.walks.requests import RequestRule, check_headers
-from exporter.walks.secret_words import SecretWords, reply_text, request_text
+from exporter.walks.request_rule import RequestRule, check_headers
+from exporter.walks.secret_words import SecretWords
 from exporter.walks.template import as_text, names
 from exporter.walks.tls import TlsRule
 from exporter.walks.visitor import Hosts, Visitor
@@ -63,13 +63,17 @@ class Journey(Plan, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_headers(self.headers)
-        check_steps([step.name for step in self.steps])
+        check_steps(self.step_names())
         shared = {name for value in self.headers.values() for name in names(value)}
         known = self.known()
         for step in self.steps:
             check_needed(step.name, step.names() | shared, known)
             known |= set(step.capture)
         hosts_of(self)
+
+    def step_names(self) -> tuple[str, ...]:
+        """The names of the steps, in their order."""
+        return tuple(step.name for step in self.steps)
 
 
 def hosts_of(journey: Journey) -> Hosts:
@@ -135,7 +139,7 @@ class _Run:
         self._steps.append(StepResult(step.name, problem is None, seconds))
         self._tell(step)
         if problem:
-            self._fail(step, problem, seconds)
+            self._fail(step, problem)
         return problem is None
 
     def result(self, seconds: float) -> Walk:
@@ -174,7 +178,7 @@ class _Run:
             reply = exchange.reply
             end = f"HTTP {reply.status}, {len(reply.body)} bytes in {reply.seconds:.3f} s" if reply else "no answer"
             self._trace.append(f"{step.name}: {exchange.request.method} {exchange.request.url}: {end}")
-        last = self._visitor.exchanges[-1].reply if self._visitor.exchanges else None
+        last = self._visitor.last.reply if self._visitor.last else None
         for name, capture in step.capture.items():
             if capture.secret and last:
                 with suppress(StepFailed):
@@ -182,17 +186,7 @@ class _Run:
             elif self._steps[-1].success:
                 self._trace.append(f"{step.name}: {name} = {as_text(self._variables[name])}")
 
-    def _fail(self, step: Step, problem: StepFailed, seconds: float) -> None:
+    def _fail(self, step: Step, problem: StepFailed) -> None:
         """Keep why *step* failed, with the last request and its answer."""
-        last = self._visitor.exchanges[-1] if self._visitor.exchanges else None
-        detail = self._words.hide(problem.detail, DETAIL_CHARACTERS)
         self._trace.append(f"{step.name}: failed, {problem.reason}: {problem.detail}")
-        self._failure = Failure(
-            time=timestamp(self._wall()),
-            step=step.name,
-            reason=problem.reason,
-            detail=detail,
-            seconds=seconds,
-            request=self._words.hide(request_text(last.request), SNIPPET_CHARACTERS) if last else "",
-            response=self._words.hide(reply_text(last.reply), SNIPPET_CHARACTERS) if last else "",
-        )
+        self._failure = describe(problem, self._steps[-1], self._visitor.last, self._words, self._wall())

@@ -38,6 +38,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             check_seconds("interval_seconds", self.interval_seconds)
         check_names([*self.variables, *self.secret_files])
 
+    def step_names(self) -> tuple[str, ...]:
+        """The names of the steps, in their order."""
+        raise NotImplementedError
+
     def known(self) -> set[str]:
         """The names of the variables that every step has."""
         return {*self.variables, *self.secret_files}

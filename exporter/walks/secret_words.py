@@ -71,9 +71,9 @@ class SecretWords:
         shown = readable(redact(text[:_WINDOW]))
         return shown if len(shown) <= characters else f"{shown[:characters]}..."
 
-    def holds(self, text: str) -> bool:
-        """Whether a known word is in *text*."""
-        return any(word in text for word in self._words)
+    def spellings(self) -> list[str]:
+        """Every word in every spelling."""
+        return sorted(self._words)
 
 
 def request_text(request: Request) -> str:

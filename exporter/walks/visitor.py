@@ -61,6 +61,11 @@ class Visitor:
         self.jar = CookieJar()
         self.exchanges: list[Exchange] = []
 
+    @property
+    def last(self) -> Exchange | None:
+        """The last exchange of the last visit; None before there is one."""
+        return self.exchanges[-1] if self.exchanges else None
+
     def visit(self, request: Request, deadline: Deadline, max_redirects: int) -> Reply:
         """The answer to *request* after at most *max_redirects* redirects (0: they are answers like others).
 

@@ -51,7 +51,7 @@ class RequestRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_redirects: int = 5
 
     def __post_init__(self) -> None:
-        _check_url(self.url)
+        check_url(self.url)
         self.names()
         if not _TOKEN.fullmatch(self.method) or self.method != self.method.upper():
             raise ValueError(f"method is {self.method!r}; write e.g. GET or POST")
@@ -134,8 +134,12 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise ValueError(f"the header {name} has a line break or another character that cannot be sent")
 
 
-def _check_url(url: str) -> None:
-    """Check that a URL of the configuration names its host without variables, or is a path."""
+def check_url(url: str) -> None:
+    """Check that a URL of the configuration names its host without variables, or is a path.
+
+    Raises:
+        ValueError: it is neither.
+    """
     found = _ABSOLUTE.match(url)
     if found:
         if "$" in found["origin"] or not found["origin"].isascii():
