@@ -10,6 +10,8 @@
         def collect(self) -> Iterable[Family]: ...
         def close(self) -> None: ...
 
+A collector that reads nothing but memory may say so by a method `waits() -> bool`; while that is false it is called in
+the scrape's own thread. One that a part of its source can block may have `leave_out() -> bool` (see the registry).
 `docs/howto/add-a-collector.md` goes through one.
 """
 

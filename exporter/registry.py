@@ -1,8 +1,10 @@
-"""The scrape: every collector in its own kept thread, all at once, none longer than the deadline.
+"""The scrape: every collector that may have to wait in its own kept thread, all at once, none beyond the deadline.
 
 A collector that raises or hangs costs its own families and nothing else: they are left out, its success is 0. While
 it hangs it is not started again and not waited for again, so the number of threads stays what it was. A collector
-that can leave out the part that blocks it (`leave_out`) is given a fresh thread to go on without that part.
+that can leave out the part that blocks it (`leave_out`) is given a fresh thread to go on without that part. One that
+says that it never waits (`waits`) answers in the scrape's own thread: to wake another up and wait for it takes as
+long as to read the whole of /proc.
 """
 
 import logging
@@ -77,6 +79,9 @@ class Runner:
         self._client_metrics = ClientMetrics()
         self._orders: SimpleQueue[Run | None] = SimpleQueue()
         self._leave_out: Callable[[], bool] = getattr(collector, "leave_out", lambda: False)
+        self._closed = False
+        #: Whether it may have to wait for something in the next run.
+        self.waits: Callable[[], bool] = getattr(collector, "waits", lambda: True)
         self._thread = self._hire()
 
     def start(self) -> Run:
@@ -86,6 +91,16 @@ class Runner:
                 self._current = Run(started=self._monotonic())
                 self._orders.put(self._current)
             return self._current
+
+    def at_once(self) -> Run:
+        """A run in the caller's thread, for a collector that never waits; the run in progress, if there is one."""
+        with self._lock:
+            run = self._current or Run(started=self._monotonic())
+            if run is not self._current:
+                run.families = [] if self._closed else self._collect()
+                run.seconds = self._monotonic() - run.started
+                run.done.set()
+        return run
 
     def wait(self, run: Run, deadline: float) -> bool:
         """Wait for *run* until *deadline* (monotonic seconds); whether it is done."""
@@ -126,7 +141,9 @@ class Runner:
                 run.seconds = self._monotonic() - run.started
                 self._current = None
             run.done.set()
-        self._collector.close()
+        with self._lock:
+            self._closed = True
+            self._collector.close()
 
     def _collect(self) -> list[Part] | None:
         """The collector's families; None and a log line if it raises."""
@@ -174,8 +191,10 @@ class Registry:
                 runner.close()
 
     def start(self) -> list[tuple[Runner, Run]]:
-        """Let every collector begin; `finish` has what they give."""
-        return [(runner, runner.start()) for runner in self._runners.values()]
+        """Let every collector begin, those that may wait first; `finish` has what they give."""
+        runners = list(self._runners.values())
+        runs = {runner: runner.start() for runner in runners if runner.waits()}
+        return [(runner, runs.get(runner) or runner.at_once()) for runner in runners]
 
     def finish(self, runs: Sequence[tuple[Runner, Run]], seconds: float) -> list[Part]:
         """What every collector gives that answers within *seconds*, then how each one did."""

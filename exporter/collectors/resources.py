@@ -176,6 +176,7 @@ class Resources:
         self._net_dev = Sheets(lambda devices: [(metric, zip(devices)) for metric in (*RECEIVED, *TRANSMITTED)])
         self._pressure = Sheets(pressure_rows)
         self._mounts: list[Mount] = []
+        self._may_wait = True
         self._mounts_read = float("-inf")
 
     def collect(self) -> list[Part]:
@@ -198,6 +199,11 @@ class Resources:
             *filesystem_families(mounted, self._space.ask(mounted)),
         ]
 
+    def waits(self) -> bool:
+        """Whether a mount could block `collect`; all else is read from the kernel's memory."""
+        self._mounted()
+        return self._may_wait
+
     def leave_out(self) -> bool:
         """Leave out the mount that blocks `collect`; False when none does."""
         return self._space.leave_out()
@@ -216,7 +222,9 @@ class Resources:
         if now - self._mounts_read >= MOUNT_TABLE_SECONDS:
             # That of process 1 is the host's own where /proc is another machine's view; forbidden to some users.
             raw = self._files["1/mounts"].read() or self._files["self/mounts"].read()
-            self._mounts = [mount for mount in mounts.parse(raw) if self._wanted(mount)]
+            mounted = mounts.parse(raw)
+            self._mounts = [mount for mount in mounted if self._wanted(mount)]
+            self._may_wait = mounts.may_wait(self._mounts, mounted)
             self._mounts_read = now
         return self._mounts
 

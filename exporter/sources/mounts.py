@@ -1,8 +1,8 @@
 """The mount table, and the space of each mount, with a way out when a mount is dead.
 
-statvfs on a dead network mount blocks for good, in a state no signal ends. It is called in the collector's own
-thread, because a thread of its own would cost a fifth of the whole scrape; when it blocks, `leave_out` marks the
-mount as stuck, a fresh thread collects without it, and the lost thread clears the mark if the call ever returns.
+statvfs on a dead network mount blocks for good, in a state no signal ends. Where there is a mount that may
+(`may_wait`) the collector runs in a thread of its own; when the call blocks, `leave_out` marks the mount as stuck, a
+fresh thread collects without it, and the lost thread clears the mark if the call ever returns.
 """
 
 import logging
@@ -65,6 +65,11 @@ PSEUDO_TYPES = (
     "tracefs",
 )
 
+#: Answer statvfs from memory, whatever their disk does.
+LOCAL_TYPES = frozenset(
+    {"btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "overlay", "ramfs", "tmpfs", "vfat", "xfs", "zfs"}
+)
+
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
@@ -87,6 +92,12 @@ def parse(raw: bytes) -> list[Mount]:
             device, mountpoint, fstype = (os.fsdecode(_unescape(part)) for part in fields[:3])
             mounts[mountpoint] = Mount(device, mountpoint, fstype, b"ro" in fields[3].split(b","))
     return list(mounts.values())
+
+
+def may_wait(asked: Iterable[Mount], mounted: Iterable[Mount]) -> bool:
+    """Whether to ask the mounts *asked* can block, by their own type or that of one on the way to them."""
+    slow = tuple(f"{m.mountpoint.rstrip('/')}/" for m in mounted if m.fstype not in (*LOCAL_TYPES, *PSEUDO_TYPES))
+    return any(f"{mount.mountpoint.rstrip('/')}/".startswith(slow) for mount in asked)
 
 
 def _unescape(field: bytes) -> bytes:

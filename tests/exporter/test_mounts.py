@@ -1,8 +1,10 @@
 import os
 import threading
 
+import pytest
+
 from exporter.sources import mounts
-from exporter.sources.mounts import Mount, Space
+from exporter.sources.mounts import Mount, Space, may_wait, parse
 
 ROOT = Mount("/dev/a", "/", "ext4", readonly=False)
 DEAD = Mount("nas:/x", "/srv/nas", "nfs4", readonly=False)
@@ -72,3 +74,25 @@ def test_space_goes_on_without_a_stuck_mount() -> None:
     lost.join(10)
     assert space.stuck == frozenset()
     assert list(space.ask([DEAD, LAST])) == ["/srv/nas", "/srv/b"]
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("/dev/a / ext4 rw 0 0\n/dev/b /srv xfs rw 0 0\n", False),
+        ("/dev/a / ext4 rw 0 0\nnas:/x /srv nfs4 rw 0 0\n", True),
+        ("nas:/x / nfs rw 0 0\n/dev/b /srv ext4 rw 0 0\n", True),
+        ("x /srv fuse.unheard-of rw 0 0\n", True),
+        ("", False),
+    ],
+)
+def test_may_wait_for_what_a_network_serves_or_lies_below_it(table: str, expected: bool) -> None:  # noqa: FBT001
+    """A local file system answers from memory, unless the way to it leads through one that does not."""
+    mounted = parse(table.encode())
+    assert may_wait(mounted, mounted) is expected
+
+
+def test_may_wait_not_for_a_network_mount_that_is_left_out() -> None:
+    """A neighbour that is not asked blocks nobody."""
+    mounted = parse(b"/dev/a / ext4 rw 0 0\nnas:/x /srv nfs4 rw 0 0\n")
+    assert not may_wait(mounted[:1], mounted)

@@ -80,6 +80,29 @@ class Sidestepping(Hanging):
         return True
 
 
+class Quick(Steady):
+    """A collector that never waits, and notes which thread calls it."""
+
+    thread = ""
+
+    def waits(self) -> bool:
+        """Never."""
+        return False
+
+    def collect(self) -> Iterator[Family]:
+        """Answer one scrape."""
+        self.thread = threading.current_thread().name
+        yield Family(self.metric, 1)
+
+
+class QuickFailing(Failing):
+    """A collector that never waits, and raises."""
+
+    def waits(self) -> bool:
+        """Never."""
+        return False
+
+
 @pytest.fixture
 def registry() -> Iterator[Registry]:
     """A registry that is closed after the test."""
@@ -190,6 +213,29 @@ def test_scrape_parallel_scrapes_all_get_everything(registry: Registry, shown: S
     for thread in threads:
         thread.join()
     assert all(found["a"] == 1 and found["b"] == 1 for found in results)
+
+
+def test_scrape_what_never_waits_in_its_own_thread(registry: Registry, shown: Shown) -> None:
+    """To wake another thread would take as long as the collector itself."""
+    quick = Quick()
+    registry.replace(set(), {"quick": quick})
+    assert shown(registry.scrape(9))['nightshift_collector_success{collector="quick"}'] == 1
+    assert quick.thread == threading.current_thread().name
+
+
+def test_scrape_what_never_waits_may_raise(registry: Registry, shown: Shown) -> None:
+    """It costs itself alone there too."""
+    registry.replace(set(), {"bad": QuickFailing(ValueError("no")), "good": Quick()})
+    found = shown(registry.scrape(9))
+    assert (found["a"], found['nightshift_collector_success{collector="bad"}']) == (1, 0)
+
+
+def test_scrape_after_the_end_gives_nothing(until: Until) -> None:
+    """A scrape that had begun before a reload asks no collector that is closed by then."""
+    runner = Runner("quick", Quick())
+    runner.close()
+    until(lambda: runner._closed)
+    assert runner.at_once().families == []
 
 
 def test_scrape_no_data_is_a_success(registry: Registry, shown: Shown) -> None:

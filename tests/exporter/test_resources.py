@@ -91,17 +91,22 @@ def test_collect_skips_file_systems_without_size(proc_root: str, shown: Shown) -
 def test_scrape_with_a_hung_mount_shows_all_others(proc_root: str, statvfs: Statvfs, shown: Shown) -> None:
     """One dead mount costs its own series: not the scrape, not the other mounts."""
     let_go = threading.Event()
-    collector = Resources(
-        Config(proc_root=proc_root), statvfs=lambda path: let_go.wait() and None if path == "/" else statvfs(path)
-    )
+    config = Config(proc_root=proc_root, exclude_filesystem_types=("proc", "tmpfs", "overlay"))
+    collector = Resources(config, statvfs=lambda path: let_go.wait() and None if "nas" in path else statvfs(path))
     registry = Registry()
     registry.replace(set(), {"resources": collector})
     found = shown(registry.scrape(9))
     assert found['nightshift_collector_success{collector="resources"}'] == 1
     mounts = {text.partition("mountpoint=")[2] for text in found if "filesystem_size" in text}
-    assert mounts == {'"/srv/My Files"}', '"/srv/hidden"}'}
+    assert mounts == {'"/"}', '"/srv/My Files"}', '"/srv/hidden"}'}
     let_go.set()
     registry.close()
+
+
+def test_waits_only_for_mounts_that_may_block(proc_root: str) -> None:
+    """With local mounts alone the machine is read in the scrape's own thread."""
+    assert not Resources(Config(proc_root=proc_root)).waits()
+    assert Resources(Config(proc_root=proc_root, exclude_filesystem_types=())).waits()
 
 
 def test_config_empty_pattern_excludes_nothing(proc_root: str, statvfs: Statvfs, shown: Shown) -> None:
