@@ -7,7 +7,7 @@ schedule one thread probes every target, and `/metrics` shows the last run of ea
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -123,22 +123,30 @@ class Config(CollectorConfig, frozen=True):
 
 
 class Counts:
-    """How often what failed and was asked for; safe to use from several threads."""
+    """How often what failed and was asked for, of the modules in use; safe to use from several threads."""
 
-    def __init__(self, modules: Sequence[str]) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._asked = dict.fromkeys(sorted(modules), 0)
-        self._failed = {(module, reason): 0 for module in sorted(modules) for reason in REASONS}
+        self._asked: dict[str, int] = {}
+        self._failed: dict[str, dict[str, int]] = {}
+
+    def use(self, modules: Iterable[str]) -> None:
+        """Show *modules* from now on, beginning with 0."""
+        with self._lock:
+            for module in modules:
+                self._asked.setdefault(module, 0)
+                self._failed.setdefault(module, dict.fromkeys(REASONS, 0))
 
     def asked(self, module: str) -> None:
         """Count a probe that was asked for."""
+        self.use([module])
         with self._lock:
             self._asked[module] += 1
 
     def failed(self, module: str, reason: str) -> None:
-        """Count a failure."""
+        """Count a failure of a module in use."""
         with self._lock:
-            self._failed[module, reason] += 1
+            self._failed[module][reason] += 1
 
     def families(self) -> list[Family]:
         """Both as families."""
@@ -146,8 +154,8 @@ class Counts:
         with self._lock:
             for module, count in self._asked.items():
                 asked.add(count, module)
-            for key, count in self._failed.items():
-                failed.add(count, *key)
+                for reason, failures in self._failed[module].items():
+                    failed.add(failures, module, reason)
         return [asked, failed]
 
 
@@ -166,12 +174,12 @@ class Probes:
         self._config = config
         self._modules = config.known_modules()
         self._failures = Failures(config.keep_failures)
-        self._counts = Counts(list(self._modules))
+        self._counts = Counts()
         resolver = Resolver()
         self._asking = Asking(self._modules, resolver, config.allow_targets, config.max_requests, self._was_asked)
         self._schedule = Schedule(resolver, config.max_running, self._ran)
         self._files = TargetFiles(config.file_sd)
-        self._invalid = 0
+        self._scheduled = self._invalid = 0
         self._sampler = Sampler()
         self._layout: tuple[list[tuple[Wanted, bool]], Layout] = ([], Layout(()))
         if config.file_sd:
@@ -191,7 +199,7 @@ class Probes:
                 reasons.add(1, *slot.wanted.key, last.reason)
         yield reasons
         yield from self._counts.families()
-        yield Family(TARGETS, len(slots))
+        yield Family(TARGETS, self._scheduled)
         yield Family(INVALID, self._invalid)
         yield Family(BROKEN, len(self._files.broken))
         yield Family(DELAYED, self._schedule.delayed)
@@ -250,7 +258,8 @@ class Probes:
     def _replace(self) -> None:
         groups = [*self._config.targets, *self._files.groups()]
         found, problems = wanted(groups, self._modules, seconds(self._config.interval))
-        self._invalid = len(problems)
+        self._scheduled, self._invalid = len(found), len(problems)
+        self._counts.use(sorted({one.module_name for one in found}))
         self._schedule.replace(found)
 
     def _sheet(self, slots: Sequence[tuple[Slot, Attempt]]) -> Sheet:

@@ -130,7 +130,7 @@ class Response:
         self._prepare_decoder()
         if encodings:
             self._next = self._chunk_size
-        elif lengths:
+        elif self.length >= 0:
             self._left = self.length
             self._next = self._counted
             if self.length > self._limit:
@@ -233,7 +233,7 @@ class Response:
 def _length(values: set[str]) -> int:
     if len(values) > 1 or not all(value.isdecimal() and value.isascii() and len(value) < 16 for value in values):
         raise _broken("Content-Length is not one number")
-    return int(values.pop())
+    return int(next(iter(values)))
 
 
 def _broken(text: str) -> ProbeFailed:
