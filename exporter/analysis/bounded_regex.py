@@ -1,0 +1,98 @@
+"""Regular expressions that people write into rule files, refused where a hostile text could make them slow.
+
+Python's matcher goes back: every repetition that can match in several ways multiplies the ways to try. The cost of a
+pattern is the product of those ways over what stands in a row, and the sum over alternatives; possessive repetitions
+(`a++`) and atomic groups never go back and cost nothing. Texts are cut and their white space is single, so the
+cost bounds the time of a search, whatever the text is.
+"""
+
+import re
+from collections.abc import Iterable
+from itertools import pairwise, takewhile
+from re import _constants, _parser  # type: ignore[attr-defined]  # the only parser that agrees with `re`
+from typing import Any
+
+#: Characters of a text that are searched.
+TEXT_LENGTH = 2048
+#: Longer patterns are a mistake.
+MAX_PATTERN_LENGTH = 2000
+#: Ways to try from one place of the text: one `.*` and a few `?`, or two `.{0,80}`.
+MAX_COST = 8192
+
+_WHITE_SPACE = re.compile(r"\s+")
+_POSSESSIVE = (_constants.POSSESSIVE_REPEAT, _constants.ATOMIC_GROUP)
+_REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
+_GROUPS = (_constants.SUBPATTERN, _constants.ASSERT, _constants.ASSERT_NOT)
+_SPACE_ONLY = [(_constants.IN, [(_constants.CATEGORY, _constants.CATEGORY_SPACE)])]
+
+
+def searchable(text: str) -> str:
+    """*text* as patterns see it: white space single, at most `TEXT_LENGTH` characters."""
+    return _WHITE_SPACE.sub(" ", text[: TEXT_LENGTH * 2])[:TEXT_LENGTH]
+
+
+def compile_bounded(pattern: str) -> re.Pattern[str]:
+    """*pattern* without regard to case.
+
+    Raises:
+        ValueError: it is no regular expression, or one that could take long; the message says which part to change.
+    """
+    if len(pattern) > MAX_PATTERN_LENGTH:
+        raise ValueError(f"the pattern is longer than {MAX_PATTERN_LENGTH} characters; write several rules")
+    try:
+        cost = _cost(_parser.parse(pattern, re.IGNORECASE))
+        compiled = re.compile(pattern, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+    if cost > MAX_COST:
+        raise ValueError(
+            f"{pattern!r} could take long: its repetitions can match in too many ways; write .{{0,80}} for .*, "
+            f"possessive repetitions (\\d++ for \\d+, (?:a|b)++ for (?:a|b)+), or two rules"
+        )
+    return compiled
+
+
+def _cost(items: Iterable[tuple[Any, Any]]) -> int:
+    """Ways to try of what stands in a row; more than `MAX_COST` is not counted on."""
+    product = 1
+    for operation, argument in items:
+        product = min(product * _item_cost(operation, argument), MAX_COST + 1)
+    return product
+
+
+def _item_cost(operation: Any, argument: Any) -> int:  # noqa: ANN401 -- the parser is untyped
+    """Ways to try of one element."""
+    if operation in _POSSESSIVE:
+        return 1
+    if operation in _REPEATS:
+        return _repeat_cost(*argument)
+    if operation is _constants.BRANCH:
+        return _choice_cost(argument[1])
+    if operation is _constants.GROUPREF_EXISTS:
+        return sum(_cost(branch) for branch in argument[1:] if branch)
+    return _cost(argument[-1]) if operation in _GROUPS else 1
+
+
+def _choice_cost(branches: list[Any]) -> int:
+    """Ways to try of alternatives: the sum, but where no two can match at one place, the highest."""
+    costs = [_cost(branch) for branch in branches]
+    starts = sorted(_literal_start(branch) for branch in branches)
+    exclusive = not any(after.startswith(start) for start, after in pairwise(starts))
+    return max(costs) if exclusive else sum(costs)
+
+
+def _literal_start(items: Iterable[tuple[Any, Any]]) -> str:
+    """The text that whatever *items* match begins with, as far as it is known; in lower case."""
+    known = takewhile(lambda item: item[0] is _constants.LITERAL, items)
+    return "".join(chr(code) for _, code in known).lower()
+
+
+def _repeat_cost(low: int, high: int, items: Any) -> int:  # noqa: ANN401 -- the parser is untyped
+    """Ways to try of a repetition: how often it may match, times the ways of each time."""
+    inner = _cost(items)
+    often = 1 if list(items) == _SPACE_ONLY else TEXT_LENGTH
+    times = min(int(high), max(often, int(low)))
+    ways = max(1, times - int(low) + 1)
+    if inner == 1:
+        return ways
+    return min(int(inner ** min(times, 20)), MAX_COST + 1) * ways
