@@ -135,9 +135,9 @@ def explain(error: BaseException) -> tuple[str, str]:
     if isinstance(error, ProbeFailed):
         return error.reason, str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return "tls", f"the certificate does not verify: {error.verify_message}"
+        return "tls", f"the certificate does not verify: {getattr(error, 'verify_message', error)}"
     if isinstance(error, ssl.SSLError):
-        return "tls", f"TLS failed: {error.reason or error}"
+        return "tls", f"TLS failed: {getattr(error, 'reason', None) or error}"
     for kind, reason in _SYSTEM_ERRORS:
         if isinstance(error, kind):
             return reason, getattr(error, "strerror", None) or str(error) or reason
