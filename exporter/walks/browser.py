@@ -157,6 +157,7 @@ class BrowserWalker:
         return {
             "steps": steps,
             "hosts": hosts_of(self._journey).names,
+            "allowed": sorted(hosts_of(self._journey).allowed),
             "secrets": words.spellings(),
             "executable": self._rule.executable,
             "sandbox": self._rule.sandbox,

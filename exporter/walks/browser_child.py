@@ -163,10 +163,10 @@ class Visit:
     def _guard(self, route: Any) -> None:  # noqa: ANN401 -- as above
         """Let requests to named hosts pass, and those that ask no host at all."""
         parts = urlsplit(route.request.url)
-        host = parts.hostname or ""
-        if parts.scheme in ("data", "blob", "about") or (
-            parts.scheme in ("http", "https") and host in self._order["hosts"]
-        ):
+        host, scheme = parts.hostname or "", parts.scheme
+        port = parts.port or (443 if scheme == "https" else 80)
+        asks_nobody = scheme in ("data", "blob", "about")
+        if asks_nobody or (scheme in ("http", "https") and [host, port] in self._order["allowed"]):
             route.continue_()
             return
         if host not in self._blocked and len(self._blocked) < _MAX_BLOCKED:

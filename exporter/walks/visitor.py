@@ -28,7 +28,8 @@ class Hosts:
     def __init__(self, urls: Iterable[str], more: Iterable[str] = ()) -> None:
         named = {origin_of(url)[1:] for url in urls} | {origin_of(f"http://{host}")[1:] for host in more}
         standard = DEFAULT_PORTS.values()
-        self._allowed = named | {(host, other) for host, port in named if port in standard for other in standard}
+        #: Host and port of everyone who may be asked.
+        self.allowed = named | {(host, other) for host, port in named if port in standard for other in standard}
         self.names = sorted({host for host, _ in named})
 
     def check(self, url: str) -> None:
@@ -38,7 +39,7 @@ class Hosts:
             StepFailed: it may not.
         """
         _, host, port = origin_of(url)
-        if (host, port) not in self._allowed:
+        if (host, port) not in self.allowed:
             raise StepFailed(
                 "redirect", f"{host}:{port} is not named in the configuration: add it to `hosts` to allow it"
             )
