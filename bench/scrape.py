@@ -211,8 +211,8 @@ def measure(peers: list[Peer], rounds: int, idle_seconds: float) -> dict[str, di
 def table(figures: dict[str, dict[str, float]]) -> str:
     """The figures as aligned text, one column for each peer and one for the ratio."""
     names = list(figures)
-    lines = [f"{'':20}" + "".join(f"{name:>15}" for name in names)]
-    lines += [f"{key:20}" + "".join(f"{figures[name][key]:>15.3f}" for name in names) for key in figures[names[0]]]
+    lines = [f"{'':20}" + "".join(f"{name:>19}" for name in names)]
+    lines += [f"{key:20}" + "".join(f"{figures[name][key]:>19.3f}" for name in names) for key in figures[names[0]]]
     return "\n".join(lines)
 
 
