@@ -1,180 +1,38 @@
-"""Follows a log file by name: through rotation by rename, truncation, and lines that are written in pieces.
+"""Follows log files by paths and globs: through rotation, truncation, restarts, and lines written in pieces.
 
-After a rename the old file is read on for a minute, because its writer may hold it for a while. Reading is by
-chunks of 64 KiB and lines are cut at the same length, so a line without end costs no memory.
+Every line is given once, whichever way the logs are rotated: by rename, by copy and truncate, by delete and create,
+compressed or not, also several times between two looks, and also over a restart that goes on from a position. What
+can be lost lies with the writer or the rotation, and it is only this:
+
+- what was written after the last look and truncated or deleted without a copy, also while nothing was running;
+- what was written between the copy and the truncation of a copytruncate (unless a look saw it);
+- a line whose writer was cut off in its middle: copytruncate between its halves makes two lines of it, and so does a
+  writer that ends a line in a renamed file more than a minute, or five rotations, after the rename;
+- files that begin and end alike, once they are copied or compressed or get another's inode: they are told apart by
+  their first KiB and by the 64 bytes before the position, which differ wherever lines carry a time;
+- more than 400 rotated files between two looks, and rotated files in another folder or under another name than
+  `<path>.N`, `<path>-YYYYMMDD` (with more digits or without, with `.gz` or without).
 """
 
-import errno
+import logging
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from glob import has_magic
 
-from exporter.sources.log_position import Position
+from chassis.logs import event
+from exporter.sources.followed_log import FollowedLog, Surroundings
+from exporter.sources.log_position import Mark, Position
+from exporter.sources.read_errors import ReadErrors
+from exporter.sources.rotated_logs import Folders, folders_of
 
-#: Measured: larger chunks are no faster, and their memory stays with the process.
-CHUNK_BYTES = 64 * 1024
-#: Longer lines are cut: the rest up to the line's end is dropped.
-MAX_LINE_BYTES = 64 * 1024
-#: How long (seconds) a renamed file is read on.
-DRAIN_SECONDS = 60.0
-#: Renamed files that are read on at once; the oldest is given up.
-MAX_DRAINING = 4
-#: Bytes before the position that tell whether a file was emptied and filled again.
-_SEEN_BYTES = 64
+log = logging.getLogger(__name__)
 
-
-class OpenLog:
-    """One open log file and how far it has been read.
-
-    Raises:
-        OSError: the file cannot be opened or is no regular file.
-    """
-
-    def __init__(self, path: Path, *, at_end: bool) -> None:
-        # Not to wait for the writer of a pipe, which is refused below.
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        status = os.fstat(self._descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(self._descriptor)
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        self.identity = (status.st_dev, status.st_ino)
-        self._position = self._last_line_start(status.st_size) if at_end else 0
-        self._partial = b""
-        self._cutting = False
-        self._seen = self._before(self._position)
-
-    def read(self) -> Iterator[bytes]:
-        """Everything new in whole lines, each piece ending with a line feed.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        self._start_over_if_emptied()
-        while data := os.pread(self._descriptor, CHUNK_BYTES, self._position):
-            self._position += len(data)
-            self._seen = (self._seen + data)[-_SEEN_BYTES:]
-            lines = self._lines(data)
-            if lines:
-                yield lines
-
-    def rest(self) -> bytes:
-        """The last line if its line feed never came, with one; the file is not read on."""
-        rest, self._partial = self._partial, b""
-        return rest + b"\n" if rest else b""
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self._descriptor)
-
-    def _lines(self, data: bytes) -> bytes:
-        """The whole lines of what was left and *data*; the rest is left for the next call."""
-        if self._cutting:
-            end = data.find(b"\n")
-            if end < 0:
-                return b""
-            data = data[end:]
-            self._cutting = False
-        data = self._partial + data
-        cut = data.rfind(b"\n") + 1
-        self._partial = data[cut:]
-        if len(self._partial) > MAX_LINE_BYTES:
-            self._partial = self._partial[:MAX_LINE_BYTES]
-            self._cutting = True
-        return data[:cut]
-
-    def _start_over_if_emptied(self) -> None:
-        """Back to the start if the file was truncated, even if it has grown past the position again."""
-        size = os.fstat(self._descriptor).st_size
-        if size < self._position or (size > self._position and self._before(self._position) != self._seen):
-            self._position = 0
-            self._partial = self._seen = b""
-            self._cutting = False
-
-    def _before(self, position: int) -> bytes:
-        """The bytes just before *position*, as many as are compared."""
-        length = min(_SEEN_BYTES, position)
-        return os.pread(self._descriptor, length, position - length)
-
-    def _last_line_start(self, size: int) -> int:
-        """The end of the last whole line, so that a line half written now is read whole later."""
-        start = max(0, size - MAX_LINE_BYTES)
-        feed = os.pread(self._descriptor, size - start, start).rfind(b"\n")
-        return start + feed + 1 if feed >= 0 or start == 0 else size
-
-
-class _PathFollower:
-    """Follows the file that is called *path*; *monotonic* is the clock of draining, in seconds.
-
-    A file that is there at the first read is followed from its end unless *from_beginning*; one that comes later
-    was written while it was followed, and is read from its beginning.
-    """
-
-    def __init__(self, path: Path, *, from_beginning: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.readable = False
-        self._path = path
-        self._at_end = not from_beginning
-        self._monotonic = monotonic
-        self._current: OpenLog | None = None
-        self._draining: list[tuple[float, OpenLog]] = []
-
-    def read(self) -> Iterator[bytes]:
-        """Everything that was written since the last call, in whole lines.
-
-        Raises:
-            OSError: a file that was opened cannot be read.
-        """
-        yield from self._drain()
-        if self._current is not None:
-            yield from self._current.read()
-        if self._replaced():
-            self._retire()
-            self._open()
-            if self._current is not None:
-                yield from self._current.read()
-        self._at_end = False
-
-    def close(self) -> None:
-        """Give every descriptor back."""
-        self._retire()
-        for _, log in self._draining:
-            log.close()
-        self._draining.clear()
-
-    def _replaced(self) -> bool:
-        """Whether the name now means a file that is not the open one."""
-        try:
-            status = self._path.stat()
-        except OSError:
-            self.readable = False
-            return False
-        return self._current is None or (status.st_dev, status.st_ino) != self._current.identity
-
-    def _retire(self) -> None:
-        if self._current is not None:
-            self._draining.append((self._monotonic() + DRAIN_SECONDS, self._current))
-            self._current = None
-
-    def _open(self) -> None:
-        try:
-            self._current = OpenLog(self._path, at_end=self._at_end)
-            self.readable = True
-        except OSError:
-            self.readable = False  # the gauge nightshift_traffic_log_readable says so; the next turn tries again
-
-    def _drain(self) -> Iterator[bytes]:
-        """What renamed files still got; those that had their time are closed."""
-        now = self._monotonic()
-        for number, (deadline, log) in enumerate(list(self._draining)):
-            yield from log.read()
-            if now >= deadline or len(self._draining) - number > MAX_DRAINING:
-                rest = log.rest()
-                if rest:
-                    yield rest
-                log.close()
-                self._draining.remove((deadline, log))
+#: Logs that are followed at once; of more, those that were written to last.
+MAX_LOGS = 128
+#: Logs whose position is kept, followed or not.
+MAX_POSITIONS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +59,6 @@ class Follower:
 
     Attributes:
         position: everything given so far.
-        rotations: renames, truncations and replacements seen so far.
-        read_errors: files that could not be read, each counted once until it can be read again.
     """
 
     def __init__(
@@ -210,36 +66,132 @@ class Follower:
         patterns: Sequence[str],
         *,
         from_beginning: bool = False,
-        backlog: bool = False,  # noqa: ARG002 -- comes with the next change
+        backlog: bool = False,
         resume: Position | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.position = resume or Position(tuple(patterns))
-        self.rotations = 0
-        self.read_errors = 0
-        self._followed = [_PathFollower(Path(path), from_beginning=from_beginning, monotonic=wall) for path in patterns]
+        self._patterns = tuple(patterns)
+        self._earlier = frozenset(resume.patterns if resume else ())
+        self.position = Position(self._patterns, dict(resume.logs) if resume else {})
+        self._from_beginning = from_beginning
+        self._backlog = backlog
+        self._errors = ReadErrors()
+        self._around = Surroundings(Folders(self._errors, wall), self._errors, wall)
+        self._followed: dict[str, FollowedLog] = {}
+        self._first = True
+        self._retired_rotations = 0
+        self._told_limit = False
 
     @property
     def readable(self) -> bool:
-        """Whether at least one file is open and none that is there was refused."""
-        return all(followed.readable for followed in self._followed)
+        """Whether every named path is open, at least one file of globs is, and none that is there is refused."""
+        logs = dict(self._followed)
+        named = [path for path in self._patterns if not has_magic(path)]
+        opened = any(log.readable for log in logs.values())
+        refused = any(log.refused for log in logs.values())
+        return opened and not refused and all(path in logs and logs[path].readable for path in named)
+
+    @property
+    def rotations(self) -> int:
+        """Renames, truncations and replacements seen so far."""
+        return self._retired_rotations + sum(log.rotations for log in tuple(self._followed.values()))
+
+    @property
+    def read_errors(self) -> int:
+        """Files that could not be read, each counted once until it can be read again."""
+        return self._errors.count
 
     @property
     def backlog_bytes(self) -> int:
-        """Bytes that are written and not given yet, as of the last look."""
-        return 0
+        """Bytes of open files that are written and not read yet."""
+        return sum(log.backlog for log in tuple(self._followed.values()))
 
     def open(self) -> None:
-        """Look for the files, so that `position` says where reading begins; `read` does it where nobody did."""
+        """Look for the files, so that `position` says where reading begins; each `read` does it too."""
+        self._around.folders.turn()
+        paths = self._within_limit(self._paths())
+        for path, pattern in paths.items():
+            if path not in self._followed:
+                self._follow(path, pattern)
+        for path in [path for path in self._followed if path not in paths and self._followed[path].gone]:
+            self._forget(path)
+        self._first = False
 
     def read(self) -> Iterator[Piece]:
-        """Everything that was written since the last call, older files first."""
+        """Everything that was written since the last call, older files of a log first."""
         self.open()
-        for followed in self._followed:
+        for path, followed in tuple(self._followed.items()):
             for data in followed.read():
-                yield Piece(data, self.position)
+                self._note(path, followed.marks)
+                yield Piece(data, self.position, path)
+            self._note(path, followed.marks)
 
     def close(self) -> None:
         """Give every descriptor back."""
-        for followed in self._followed:
+        for followed in self._followed.values():
             followed.close()
+        self._followed.clear()
+
+    def _paths(self) -> dict[str, str]:
+        """The logs that the patterns mean now, each with its pattern."""
+        paths: dict[str, str] = {}
+        for pattern in self._patterns:
+            for path in self._matches(pattern) if has_magic(pattern) else [pattern]:
+                paths.setdefault(path, pattern)
+        return paths
+
+    def _matches(self, pattern: str) -> list[str]:
+        """The logs that a glob means; a link to one of them is not another one."""
+        name = os.path.basename(pattern)  # noqa: PTH119 -- as the pattern is written
+        found = [path for place in folders_of(pattern) for path in self._around.folders.at(place).logs(name)]
+        links = {path for path in found if os.path.islink(path)}  # noqa: PTH114 -- at each turn
+        return [path for path in found if path not in links or os.path.realpath(path) not in found]
+
+    def _within_limit(self, paths: dict[str, str]) -> dict[str, str]:
+        if len(paths) <= MAX_LOGS:
+            return paths
+        if not self._told_limit:
+            text = f"more than {MAX_LOGS} logs, those written to last are followed; write a narrower glob"
+            event(log, logging.WARNING, text, patterns=" ".join(self._patterns))
+            self._told_limit = True
+        latest = sorted(paths, key=_written, reverse=True)[:MAX_LOGS]
+        for path in [path for path in self._followed if path in paths and path not in latest]:
+            self._leave(path)
+        return {path: paths[path] for path in latest}
+
+    def _follow(self, path: str, pattern: str) -> None:
+        marks = self.position.logs.get(path)
+        followed = FollowedLog(path, marks or (), self._around)
+        if marks is None and self._first and pattern not in self._earlier:
+            followed.begin(from_beginning=self._from_beginning, backlog=self._backlog)
+        self._followed[path] = followed
+        self._note(path, followed.marks)
+
+    def _leave(self, path: str) -> None:
+        """Follow a log no more; its position is kept."""
+        followed = self._followed.pop(path)
+        self._retired_rotations += followed.rotations
+        self._note(path, followed.close())
+
+    def _forget(self, path: str) -> None:
+        """A log is gone, with all its files."""
+        self._leave(path)
+        logs = {known: marks for known, marks in self.position.logs.items() if known != path}
+        self.position = Position(self._patterns, logs)
+
+    def _note(self, path: str, marks: tuple[Mark, ...]) -> None:
+        """Move the position on; it is a new value, because others may hold the old one."""
+        if self.position.logs.get(path) == marks:
+            return
+        logs = {**self.position.logs, path: marks}
+        if len(logs) > MAX_POSITIONS:
+            del logs[next(known for known in logs if known not in self._followed)]
+        self.position = Position(self._patterns, logs)
+
+
+def _written(path: str) -> float:
+    """When *path* was written to last; 0 where it is not there."""
+    try:
+        return os.stat(path).st_mtime  # noqa: PTH116 -- hundreds of them
+    except OSError:
+        return 0.0

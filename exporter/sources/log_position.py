@@ -6,6 +6,7 @@ it is found again when it was renamed, copied or compressed, and not taken for a
 
 import logging
 from collections.abc import Mapping
+from typing import Annotated
 from zlib import crc32
 
 import msgspec
@@ -43,7 +44,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
     device: int
     inode: int
-    offset: int = msgspec.field(default=0)
+    offset: Annotated[int, msgspec.Meta(ge=0)] = 0
     head: int = 0
     tail: int = 0
     packed: int = 0
@@ -102,6 +103,6 @@ def resumed(kept: bytes | None, **fields: object) -> Position | None:
         return None
 
 
-def head_of(data: bytes, offset: int) -> int:
-    """The checksum of a file's beginning, given its first bytes and how far it has been read."""
-    return crc32(data[: min(HEAD_BYTES, offset)])
+def checksums(head: bytes, tail: bytes, offset: int) -> tuple[int, int]:
+    """`Mark.head` and `Mark.tail` at *offset*, from a file's first bytes and the ones before the offset."""
+    return crc32(head[: min(HEAD_BYTES, offset)]), crc32(tail[-TAIL_BYTES:])

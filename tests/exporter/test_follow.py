@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.sources import follow
+from exporter.sources import followed_log, log_file
 from exporter.sources.follow import Follower
 from tests.exporter.doubles import Clock
 
@@ -94,17 +94,18 @@ def test_read_reads_the_renamed_file_on(log: Path, tmp_path: Path) -> None:
 
 
 def test_read_gives_a_renamed_file_up_in_the_end(log: Path, tmp_path: Path, clock: Clock) -> None:
-    """After a minute the old file is closed; its last line counts even without an end."""
+    """After a minute the old file is closed; its last line counts even without an end, what comes then at a change."""
     follower = Follower([str(log)], from_beginning=True, wall=clock)
     append(log, b"1\n2")
     assert read(follower) == b"1\n"
     log.rename(tmp_path / "access.log.1")
     append(log, b"")
     assert read(follower) == b""
-    clock.now += follow.DRAIN_SECONDS
+    clock.now += followed_log.DRAIN_SECONDS
     assert read(follower) == b"2\n"
-    append(tmp_path / "access.log.1", b"lost\n")
-    assert read(follower) == b""
+    append(tmp_path / "access.log.1", b"late\n")
+    log.rename(tmp_path / "access.log.0")
+    assert read(follower) == b"late\n"
 
 
 def test_read_keeps_few_renamed_files(log: Path, tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_read_keeps_few_renamed_files(log: Path, tmp_path: Path) -> None:
         append(log, b"x\n")
         assert read(follower) == b"x\n"
         log.rename(tmp_path / f"access.log.{number}")
-    assert open_descriptors() - before <= follow.MAX_DRAINING + 2
+    assert open_descriptors() - before <= followed_log.MAX_DRAINING + 2
     follower.close()
     assert open_descriptors() <= before
 
@@ -180,8 +181,8 @@ def test_read_line_without_end_is_cut(log: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     append(log, b"y\nnext\n")
-    assert lengths == [follow.MAX_LINE_BYTES + 1]
-    assert read(follower) == b"y" * follow.MAX_LINE_BYTES + b"\nnext\n"
+    assert lengths == [log_file.MAX_LINE_BYTES + 1]
+    assert read(follower) == b"y" * log_file.MAX_LINE_BYTES + b"\nnext\n"
     assert peak < 2_000_000
 
 
