@@ -39,7 +39,7 @@ class _Pattern(msgspec.Struct, gc=False):
 
 class _Dump(msgspec.Struct, array_like=True):
     version: int
-    patterns: list[tuple[str, bool]]
+    patterns: list[tuple[str, bool, int]]
     evicted: list[str]
 
 
@@ -78,8 +78,10 @@ class Miner:
 
     def dump(self) -> bytes:
         """All that must outlive a restart, for `restore`."""
-        oldest_first = sorted(self._patterns.values(), key=_last_seen)
-        patterns = [(pattern.form, self._families.is_family(pattern.form)) for pattern in oldest_first]
+        patterns = [
+            (pattern.form, self._families.is_family(pattern.form), pattern.last_seen)
+            for pattern in self._patterns.values()
+        ]
         return msgspec.msgpack.encode(_Dump(_DUMP_VERSION, patterns, list(self._evicted)))
 
     @classmethod
@@ -93,10 +95,13 @@ class Miner:
         if content.version != _DUMP_VERSION:
             raise msgspec.DecodeError(f"dump of patterns has version {content.version}, not {_DUMP_VERSION}")
         miner = cls(max_patterns)
-        miner._evicted = dict.fromkeys(content.evicted[-4 * miner._max_patterns :])
-        for form, family in content.patterns:
+        miner._evicted = dict.fromkeys(content.evicted)
+        for form, family, last_seen in content.patterns:
             miner._families.remember(form, family=family)
-            miner._keep(_Pattern(form, _match(form)))
+            miner._patterns[form] = _Pattern(form, _match(form), last_seen)
+            miner._seen = max(miner._seen, last_seen)
+        while len(miner) > miner._max_patterns:
+            miner._evict()
         return miner
 
     def _place(self, masked: str) -> Match:
@@ -134,9 +139,10 @@ class Miner:
         self._clear_shortcut()
 
     def _remember_shortcut(self, masked: str, pattern: _Pattern) -> None:
-        self._shortcut_bytes += len(masked) + _ENTRY_BYTES
-        if self._shortcut_bytes > _SHORTCUT_BYTES:
+        size = len(masked) + _ENTRY_BYTES
+        if self._shortcut_bytes + size > _SHORTCUT_BYTES:
             self._clear_shortcut()
+        self._shortcut_bytes += size
         self._shortcut[masked] = pattern
 
     def _clear_shortcut(self) -> None:

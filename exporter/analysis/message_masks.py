@@ -57,14 +57,14 @@ class Rule(NamedTuple):
 
 
 #: Every word with a digit. It runs over every message; the other rules run once for each result of this one.
-WORD_WITH_DIGIT = re.compile(rf"(?<![{_LETTERS}0-9])[{_LETTERS}]*+[0-9][{_LETTERS}0-9]*+")
+WORD_WITH_DIGIT = re.compile(rf"(?<![{_LETTERS}0-9])[{_LETTERS}]*+(?:://[{_LETTERS}]*+)?+[0-9][{_LETTERS}0-9]*+")
 
 #: In the order in which they are applied.
 RULES: tuple[Rule, ...] = tuple(
     Rule(name, re.compile(pattern), replacement)
     for name, pattern, replacement in (
         ("date", rf"\b(?:(?:{_DAY}|{_MONTH})[,.]?\s++){{1,4}}+(?=\x00)|(?<=\x00) {_ZONE}\b", ""),
-        ("url", r"(?<![A-Za-z\x00])(?:[A-Za-z][A-Za-z+.-]*+|\x00)://[^\s\"'<>()\[\]{},;]*+", _W),
+        ("url", r"(?<![A-Za-z+.\-\x00])(?:[A-Za-z][A-Za-z+.-]*+|\x00)://[^\s\"'<>()\[\]{},;]*+", _W),
         ("email", rf"{_START}[A-Za-z0-9_.\-/+#%*~\\$\x00]++@[{_IN_WORD}]++", _W),
         ("quoted", r"\"[^\"]*+\"|(?<![\w'\x00])'[^']*+'(?!\w)|`[^`']*+[`']", _W),
         (
