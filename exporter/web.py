@@ -32,6 +32,7 @@ GZIP_FROM_BYTES = 32 * 1024
 OPTIONAL_PATHS = {
     "/probe": "probes",
     "/probes": "probes",
+    "/api_checks": "api_checks",
     "/journey": "journeys",
     "/journeys": "journeys",
     "/errors": "error_log",
