@@ -39,6 +39,13 @@ def add(parser: argparse.ArgumentParser, *, config: str, port: int) -> None:
         help="serve on the sockets that systemd hands over instead of --web.listen-address",
     )
     parser.add_argument(
+        "--web.route-prefix",
+        dest="route_prefix",
+        default="",
+        metavar="PATH",
+        help="path below which everything is served, for a proxy that does not strip it (default: none)",
+    )
+    parser.add_argument(
         "--web.external-url",
         dest="external_url",
         metavar="URL",

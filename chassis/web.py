@@ -4,7 +4,7 @@ import argparse
 import importlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,7 +12,7 @@ from chassis import flags
 from chassis.server import AddressUnusable, Server
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 #: The first descriptor that systemd hands over.
 _FIRST_DESCRIPTOR = 3
@@ -51,6 +51,25 @@ def security(path: Path | None) -> Security:
     return found
 
 
+class Below:
+    """*application* below *prefix* (`/nightshift`); all other paths are 404."""
+
+    def __init__(self, application: "WSGIApplication", prefix: str) -> None:
+        self._application = application
+        self._prefix = "/" + prefix.strip("/")
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        prefix, path = self._prefix, environ["PATH_INFO"]
+        if not f"{path}/".startswith(f"{prefix}/"):
+            body = f"Not found. Everything is below {prefix}/.\n".encode()
+            headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+            start_response("404 Not Found", headers)
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        inner = {"SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + prefix, "PATH_INFO": path[len(prefix) :] or "/"}
+        return self._application({**environ, **inner}, start_response)
+
+
 def serve(application: "WSGIApplication", options: argparse.Namespace, port: int, *, threads: int) -> Server:
     """The server of *application* as the command line's *options* say; *port* is the default one on loopback.
 
@@ -59,6 +78,8 @@ def serve(application: "WSGIApplication", options: argparse.Namespace, port: int
         ConfigInvalid: the web configuration cannot be used.
     """
     guarded = security(options.web_config_file)
+    if options.route_prefix.strip("/"):
+        application = Below(application, options.route_prefix)
     addresses = systemd_sockets() if options.systemd_socket else flags.addresses(options.listen, port)
     return Server(guarded.guard(application), addresses, threads=threads, channels=guarded.channels)
 

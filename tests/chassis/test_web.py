@@ -2,6 +2,7 @@ import argparse
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def options(**given: object) -> argparse.Namespace:
     """A command line."""
-    return argparse.Namespace(**{"web_config_file": None, "systemd_socket": False, "listen": ["127.0.0.1:0"], **given})
+    return argparse.Namespace(
+        **{"web_config_file": None, "systemd_socket": False, "listen": ["127.0.0.1:0"], "route_prefix": "", **given}
+    )
 
 
 def hello(*_: object) -> list[bytes]:
@@ -66,3 +69,35 @@ def test_serve_takes_systemds_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
         with web.serve(hello, options(systemd_socket=True), 19100, threads=1) as server:
             assert server.addresses == [address]
         listening.detach()
+
+
+def below(path: str, method: str = "GET") -> tuple[str, list[str], bytes]:
+    """Status, what the application was asked for, and the body, of a request to a server below `/night/shift`."""
+    said: list[str] = []
+    asked: list[str] = []
+
+    def application(environ: dict[str, str], start: Callable[..., object]) -> list[bytes]:
+        asked.extend((environ["SCRIPT_NAME"], environ["PATH_INFO"]))
+        start("200 OK", [])
+        return [b"hello"]
+
+    environ = {"PATH_INFO": path, "REQUEST_METHOD": method}
+    body = b"".join(web.Below(application, "night/shift/")(environ, lambda status, _: said.append(status)))  # type: ignore[arg-type]
+    return said[0], asked, body
+
+
+@pytest.mark.parametrize(
+    ("path", "inner"), [("/night/shift/metrics", "/metrics"), ("/night/shift/", "/"), ("/night/shift", "/")]
+)
+def test_below_strips_the_prefix(path: str, inner: str) -> None:
+    """The application sees its own paths, and where it is for its links."""
+    assert below(path) == ("200 OK", ["/night/shift", inner], b"hello")
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/night/shifts", "/night"])
+def test_below_serves_nothing_else(path: str) -> None:
+    """A path beside the prefix is told where the rest is."""
+    status, asked, body = below(path)
+    assert (status, asked) == ("404 Not Found", [])
+    assert b"/night/shift/" in body
+    assert below(path, "HEAD")[2] == b""
