@@ -125,6 +125,11 @@ class Attempt:
             self.reason, self.detail = explain(error)
             self.note(now, "failed ({}): {}", self.reason, self.detail)
 
+    def forget(self) -> None:
+        """Give back what nobody asks for later: what happened in detail, and the response."""
+        self.steps = []
+        self.snippet = b""
+
     def lines(self) -> list[str]:
         """The steps as text, each with the milliseconds since the beginning."""
         return [f"{(at - self.began) * 1000:9.3f} ms  {text.format(*values)}" for at, text, values in self.steps]

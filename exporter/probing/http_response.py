@@ -56,7 +56,8 @@ class Response:
         self._buffer = b""
         #: How far the buffer is read: to cut it at every chunk would be quadratic.
         self._at = 0
-        self._next: Callable[[], bool] = self._head
+        # A function, not a bound method: that would be a cycle, and each response would wait for the collector.
+        self._next: Callable[[Response], bool] = Response._head
 
     def header(self, name: str) -> str | None:
         """The first value of the header *name* (lower case)."""
@@ -70,8 +71,10 @@ class Response:
         """
         self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
         self._at = 0
-        while not self.complete and self._next():
+        while not self.complete and self._next(self):
             pass
+        if self.complete:
+            self._buffer = b""
         return self.complete
 
     def end(self) -> None:
@@ -80,7 +83,7 @@ class Response:
         Raises:
             ProbeFailed: the response is not complete (`protocol`).
         """
-        if self._next == self._until_close:
+        if self._next is Response._until_close:
             self.complete = True
         if not self.complete:
             got = f"after {self.received} bytes of its body" if self.status else "before its headers were complete"
@@ -129,14 +132,14 @@ class Response:
             return
         self._prepare_decoder()
         if encodings:
-            self._next = self._chunk_size
+            self._next = Response._chunk_size
         elif self.length >= 0:
             self._left = self.length
-            self._next = self._counted
+            self._next = Response._counted
             if self.length > self._limit:
                 raise _too_large(self._limit)
         else:
-            self._next = self._until_close
+            self._next = Response._until_close
 
     def _prepare_decoder(self) -> None:
         encoding = (self.header("content-encoding") or "").lower()
@@ -160,14 +163,14 @@ class Response:
         if match is None:
             raise _broken("the size of a chunk is malformed")
         self._left = int(match[1], 16)
-        self._next = self._chunk if self._left else self._trailer
+        self._next = Response._chunk if self._left else Response._trailer
         return True
 
     def _chunk(self) -> bool:
         self._left -= self._take_body(self._left)
         if self._left:
             return False
-        self._next = self._chunk_end
+        self._next = Response._chunk_end
         return True
 
     def _chunk_end(self) -> bool:
@@ -176,7 +179,7 @@ class Response:
         if not self._buffer.startswith(b"\r\n", self._at):
             raise _broken("a chunk is longer than it says")
         self._at += 2
-        self._next = self._chunk_size
+        self._next = Response._chunk_size
         return True
 
     def _trailer(self) -> bool:

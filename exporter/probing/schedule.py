@@ -186,6 +186,7 @@ class Schedule:
         if (before is None or before.ok) != attempt.ok:
             _tell(slot, attempt)
         self._listener(slot, attempt)
+        attempt.forget()
 
 
 def first_due(wanted: Wanted, now: float) -> float:

@@ -95,7 +95,7 @@ def test_answer_to_too_many_at_once_is_503() -> None:
         connection.recv(10000)
 
     with talking(hang) as server:
-        first = threading.Thread(target=asker.ask, args=(server.url, "http_2xx", 3.0))
+        first = threading.Thread(target=asker.ask, args=(server.url, "http_2xx", 0.5))
         first.start()
         assert heard.wait(3)
         assert asker.ask(server.url).status == "503 Service Unavailable"
