@@ -5,6 +5,7 @@ capped per service, and what is over the cap is counted under `other`. `GET /err
 example; `POST /errors` takes what applications report themselves.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -21,7 +22,7 @@ from exporter.push import Bearer, Refused, read_body
 from exporter.sampler import Sampler, Source
 from exporter.sources import error_rules
 from exporter.sources.error_presets import PRESETS, PresetName
-from exporter.sources.error_report import ReportInvalid, pseudonym, read_report
+from exporter.sources.error_report import MAX_BODY_BYTES, ReportInvalid, pseudonym, read_report
 from exporter.sources.error_state import ErrorState, Place
 from exporter.sources.follow import Follower
 from exporter.sources.log_levels import Level
@@ -135,7 +136,7 @@ class Reports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     token_file: str = ""
     service: str = "reported"
-    max_body_bytes: int = 256 * 1024
+    max_body_bytes: int = MAX_BODY_BYTES
     max_patterns: int = 100
 
     def __post_init__(self) -> None:
@@ -247,6 +248,7 @@ class ErrorLogs:
         self._state = ErrorState(config)
         self._user_key = self._state.user_key() if config.reports.token_file else b""
         self._failures = dict.fromkeys(_FAILURE_REASONS, 0)
+        self._lock = threading.Lock()
         self._services: dict[str, ServiceErrors] = {}
         self._tails = [self._tail(name, target) for name, target in sorted(config.services.items())]
         self._save()
@@ -356,13 +358,13 @@ class ErrorLogs:
 
     def _reported(self, name: str) -> tuple[str, ServiceErrors]:
         """The service that a report counts under, and its sums."""
-        default = self._config.reports.service
-        if name not in self._services and len(self._services) >= len(self._tails) + MAX_REPORTED_SERVICES:
-            name = default
-        if name not in self._services:
-            book = self._book(name, self._config.reports.max_patterns)
-            self._services[name] = ServiceErrors(book, self._signs, PRESETS["plain"])
-        return name, self._services[name]
+        with self._lock:
+            if name not in self._services and len(self._services) >= len(self._tails) + MAX_REPORTED_SERVICES:
+                name = self._config.reports.service
+            if name not in self._services:
+                book = self._book(name, self._config.reports.max_patterns)
+                self._services[name] = ServiceErrors(book, self._signs, PRESETS["plain"])
+            return name, self._services[name]
 
 
 def _told(errors: ServiceErrors) -> dict[str, object]:
