@@ -32,6 +32,15 @@ class Surroundings:
     wall: Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Older:
+    """An open file that the path means no more; *followed* if it did while it was read, *since* when (seconds)."""
+
+    log: LogFile
+    since: float
+    followed: bool
+
+
 class FollowedLog:
     """One log and its rotated files; *marks* say how far they have been read.
 
@@ -54,7 +63,7 @@ class FollowedLog:
         self._current: PlainLog | None = None
         #: Whether it is known where reading of the current file begins.
         self._placed = False
-        self._older: list[tuple[float, LogFile]] = []
+        self._older: list[Older] = []
         self._unfinished = True
         self._listed: tuple[int, ...] = ()
         self._search = self._new_search()
@@ -65,12 +74,12 @@ class FollowedLog:
     def marks(self) -> tuple[Mark, ...]:
         """How far every file has been read, the current one last."""
         current = () if self._current is None else (self._current.mark,)
-        return (*self._known.marks, *[log.mark for _, log in self._older], *current)
+        return (*self._known.marks, *[older.log.mark for older in self._older], *current)
 
     @property
     def backlog(self) -> int:
         """Bytes of the open files that are not read yet."""
-        logs = [log for _, log in tuple(self._older)]
+        logs = [older.log for older in tuple(self._older)]
         return sum(log.backlog for log in (*logs, self._current) if log is not None)
 
     @property
@@ -109,8 +118,8 @@ class FollowedLog:
     def close(self) -> tuple[Mark, ...]:
         """Give every descriptor back; the marks to go on from."""
         marks = self.marks
-        for _, log in self._older:
-            log.close()
+        for older in self._older:
+            older.log.close()
         self._older.clear()
         if self._current is not None:
             self._current.close()
@@ -164,7 +173,7 @@ class FollowedLog:
         self._place(log)
         self.rotations += 1
         self._unfinished = True
-        self._older.append((self._around.wall(), log))
+        self._older.append(Older(log, self._around.wall(), followed=True))
         self._current = None
         yield from self._read_on(log)
 
@@ -190,10 +199,10 @@ class FollowedLog:
 
     def _again(self, log: PlainLog) -> PlainLog:
         """The open file that the path means again, or *log*."""
-        for entry in self._older:
-            old = entry[1]
+        for older in self._older:
+            old = older.log
             if isinstance(old, PlainLog) and old.identity == log.identity:
-                self._older.remove(entry)
+                self._older.remove(older)
                 log.close()
                 self._placed = True
                 return old
@@ -250,7 +259,7 @@ class FollowedLog:
         return Search(self._known, self._open_logs, self._around.errors)
 
     def _open_logs(self) -> list[LogFile]:
-        logs = [log for _, log in self._older]
+        logs = [older.log for older in self._older]
         return logs if self._current is None else [*logs, self._current]
 
     def _places(self) -> list[tuple[Folder, str]]:
@@ -282,7 +291,7 @@ class FollowedLog:
             return
         mark = found.mark
         if mark is None:
-            self.rotations += 1
+            self.rotations += bool(self._listed)
         else:
             self._known.forget(mark)
             log.start(mark.offset)
@@ -290,10 +299,10 @@ class FollowedLog:
             self._known.dismiss(log)
             log.close()
             return
-        self._older.append((self._around.wall(), log))
+        self._older.append(Older(log, self._around.wall(), followed=False))
         yield from self._drain(self._older[-1])
-        if len(self._older) > MAX_DRAINING:
-            yield from self._drain(self._older[0], give_up=True)
+        for older in self._surplus():
+            yield from self._drain(older, give_up=True)
 
     def _pass_over(self, path: str) -> None:
         """Take a rotated file for read."""
@@ -310,18 +319,23 @@ class FollowedLog:
     # -- files that the path meant --
 
     def _read_older(self) -> Iterator[bytes]:
-        older = tuple(self._older)
-        for number, entry in enumerate(older, 1):
-            yield from self._drain(entry, give_up=number <= len(older) - MAX_DRAINING)
+        surplus = self._surplus()
+        for older in tuple(self._older):
+            yield from self._drain(older, give_up=older in surplus)
 
-    def _drain(self, entry: tuple[float, LogFile], *, give_up: bool = False) -> Iterator[bytes]:
+    def _surplus(self) -> list[Older]:
+        """Those that are too many to be kept open: the oldest, found ones first."""
+        number = max(0, len(self._older) - MAX_DRAINING)
+        return sorted(self._older, key=lambda older: older.followed)[:number]
+
+    def _drain(self, older: Older, *, give_up: bool = False) -> Iterator[bytes]:
         """What is new in an older file; it is closed when it had its time or can get nothing more."""
-        since, log = entry
+        log = older.log
         version = log.version()
         whole = not self._is_emptied(log) and (yield from self._read_on(log))
-        if not (give_up or log.complete or abs(self._around.wall() - since) >= DRAIN_SECONDS):
+        if not (give_up or log.complete or abs(self._around.wall() - older.since) >= DRAIN_SECONDS):
             return
-        self._older.remove(entry)
+        self._older.remove(older)
         rest = log.rest() if whole else b""
         self._known.remember(log.done() if whole and log.complete else log.mark)
         self._known.settle(version)

@@ -90,7 +90,7 @@ class Folder:
                 yield os.path.join(self.path, name)  # noqa: PTH118 -- thousands of them
 
     def _list(self, names: list[str]) -> None:
-        self.names = names
+        self.names = sorted(names)
         self.version += 1
         aged = sorted((found, name) for name in names if (found := rotated(name)))
         self._rotated = {}
