@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from chassis import flags, logs, web
 from chassis.config_file import ConfigInvalid
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; 0 when it did its work, 2 when its input is bad (one line on standard error says why)."""
     options = _parser().parse_args(arguments)
     logs.configure(options.log_level, options.log_format)
-    verb = "check-config" if options.config_check else options.verb
+    verb = "check-config" if options.config_check else "once" if options.once else options.verb
     try:
         _RUN[verb](options)
     except (ExporterError, AddressUnusable, ConfigInvalid, OSError) as error:
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nightshift-exporter", description=__doc__)
     parser.add_argument("verb", nargs="?", choices=VERBS, default="serve", help="(default: serve)")
     flags.add(parser, config=config.DEFAULT_PATH, port=PORT)
+    parser.add_argument("--once", action="store_true", help="the same as the verb once")
     parser.add_argument("--output", type=Path, metavar="FILE", help="once: write there, atomically, not to stdout")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="describe: (default: text)")
     return parser
@@ -52,9 +54,11 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _once(options: argparse.Namespace) -> None:
-    exporter = _exporter(options)
-    exposition = exporter.exposition(DEFAULT_TIMEOUT_SECONDS, TEXT)
-    exporter.close()
+    # A state of its own, so that a run beside the daemon does not move how far that one has read its logs.
+    with TemporaryDirectory(prefix="nightshift-exporter-") as state:
+        exporter = _exporter(options, state)
+        exposition = exporter.exposition(DEFAULT_TIMEOUT_SECONDS, TEXT)
+        exporter.close()
     if options.output is None:
         sys.stdout.buffer.write(exposition)
     else:
@@ -88,8 +92,9 @@ def _complain(complaints: Sequence[str]) -> None:
         raise ConfigError(f"collector folder: {'; '.join(complaints)}")
 
 
-def _exporter(options: argparse.Namespace) -> Exporter:
-    return Exporter(flags.config_path(options.config_file, config.DEFAULT_PATH), config.known_collectors())
+def _exporter(options: argparse.Namespace, state_directory: str = "") -> Exporter:
+    path = flags.config_path(options.config_file, config.DEFAULT_PATH)
+    return Exporter(path, config.known_collectors(), state_directory=state_directory)
 
 
 _RUN = {"serve": _serve, "once": _once, "describe": _describe, "check-config": _check_config}

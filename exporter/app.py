@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from chassis.logs import event
 from exporter import config
 from exporter.answers import HasRoutes, Route
@@ -15,6 +17,7 @@ from exporter.errors import ConfigError, ExporterError
 from exporter.exposition import Format, render
 from exporter.registry import Registry
 from exporter.self_metrics import SelfMetrics
+from exporter.state import KeepsState
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +25,21 @@ log = logging.getLogger(__name__)
 class Exporter:
     """The running collectors of one configuration file (*path*; None for the defaults).
 
+    *state_directory* stands for the one that the file says: a run beside the daemon must not move its positions.
+
     Raises:
         ConfigError: the configuration cannot be used.
     """
 
     def __init__(
-        self, path: Path | None, known: Mapping[str, type[Collector]], wall: Callable[[], float] = time.time
+        self,
+        path: Path | None,
+        known: Mapping[str, type[Collector]],
+        wall: Callable[[], float] = time.time,
+        state_directory: str = "",
     ) -> None:
         self._path = path
+        self._state_directory = state_directory
         self._known = known
         self._lock = threading.Lock()
         self._running: dict[str, CollectorConfig] = {}
@@ -74,7 +84,7 @@ class Exporter:
         """Start what the configuration adds or changes, keep what it leaves alone, end the rest."""
         with self._lock:
             loaded = config.load(self._path, self._known)
-            wanted = dict(loaded.collectors)
+            wanted = {name: self._placed(section) for name, section in loaded.collectors.items()}
             keep = {name for name, section in wanted.items() if self._runs(name, section, loaded.classes[name])}
             new = _build({name: section for name, section in wanted.items() if name not in keep}, loaded)
             self._registry.replace(keep, new)
@@ -85,6 +95,12 @@ class Exporter:
             for complaint in loaded.complaints:
                 event(log, logging.ERROR, f"collector folder: {complaint}")
         self.about.reloaded(successful=True)
+
+    def _placed(self, section: CollectorConfig) -> CollectorConfig:
+        """*section* with its state where this run keeps it."""
+        if self._state_directory and isinstance(section, KeepsState):
+            return msgspec.structs.replace(section, state_directory=self._state_directory)
+        return section
 
     def _runs(self, name: str, section: CollectorConfig, cls: type[Collector]) -> bool:
         """Whether the collector *name* is of this class, which may have been imported anew, and configuration."""

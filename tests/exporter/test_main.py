@@ -46,6 +46,20 @@ def test_once_output_replaces_the_file(run: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_once_is_a_flag_too(run: Run) -> None:
+    """Cron jobs of other tools write it so."""
+    assert "nightshift_cpus" in run("--once")[1]
+
+
+def test_once_leaves_the_daemons_state_alone(run: Run, tmp_path: Path) -> None:
+    """A run beside the daemon does not move how far that one has read its logs."""
+    (tmp_path / "log").touch()
+    traffic = f"traffic: {{state_directory: {tmp_path}/state, services: {{a: {{path: {tmp_path}/log}}}}}}"
+    (tmp_path / "exporter.yml").write_text(f"collectors: {{{traffic}}}")
+    assert 'log_readable{service="a"} 1' in run("once")[1]
+    assert not (tmp_path / "state").exists()
+
+
 def test_once_output_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     """A folder that is not there is one line on standard error."""
     code, out, err = run("once", "--output", str(tmp_path / "none" / "x"))
