@@ -54,8 +54,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def query_of(environ: "WSGIEnvironment") -> dict[str, str]:
-    """The query of a request; of what is given twice, the first."""
-    found = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=20, errors="replace")
+    """The query of a request; of what is given twice, the first; a crowd of fields is no query of ours."""
+    try:
+        found = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=20, errors="replace")
+    except ValueError:
+        return {}
     return {name: values[0] for name, values in found.items()}
 
 

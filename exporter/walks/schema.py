@@ -59,7 +59,7 @@ def _compiled(encoded: bytes) -> SchemaCheck:
     try:
         for word, value in _words(schema):
             _refuse(word, value)
-        validate = fastjsonschema.compile(schema, use_default=False, detailed_exceptions=False)
+        validate = fastjsonschema.compile(schema, use_default=False)
     except _UNUSABLE as error:
         raise ValueError(f"the JSON Schema cannot be used: {type(error).__name__}: {error}") from error
 
