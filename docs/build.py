@@ -83,6 +83,7 @@ def alerts() -> str:
 def configuration() -> str:
     """The page of every key of both configuration files."""
     lines = [HEADER, "# Configuration", "", "## exporter.yml", ""]
+    lines += _struct("", config.TopLevel)
     for name, collector in config.known_collectors().items():
         lines += _struct(f"collectors.{name}", collector.config)
     lines += ["## alert_handler.yml", ""]
