@@ -39,36 +39,47 @@ _KIND = (
     r"|container|pod|service|job|group|role|module|package|process|program|command|field|index|key|name)"
 )
 _PREPOSITION = r"(?:for|by|of|as|from|to|in|on|at|with|into|via)"
+#: Words that follow a kind or a preposition and are no name: grammar, states, parts of compound nouns.
 _NO_NAME = (
     r"(?:a|an|and|any|are|as|at|be|because|been|before|after|but|by|can|cannot|did|does|due|during|for|from|had|has"
     r"|have|if|in|into|is|it|its|name|names|no|not|of|on|or|since|than|that|the|then|this|to|until|was|were|when"
-    r"|which|while|will|with|within|without|\w*ing|\w*ed)"
+    r"|which|while|will|with|within|without|\w*ing|\w*ed"
+    r"|available|busy|dead|died|down|empty|full|gone|idle|invalid|lost|missing|offline|online|ready|unavailable|unknown"
+    r"|unreachable|up|access|certificate|connection|data|error|errors|failure|id|input|limit|login|output|quota|request"
+    r"|response|session|space|state|status|timeout|usage|\w*tion)"
 )
 _NAME = rf"(?!{_NO_NAME}\b)[A-Za-z][{_IN_WORD}]*+"
 _VERB = r"(?:is|was|has|had|not|does|did|can|cannot|could|[a-z]+ed)"
 
 
 class Rule(NamedTuple):
-    """One way in which parameters are written: whatever *pattern* finds becomes *replacement*."""
+    """One way in which parameters are written: whatever *pattern* finds becomes *replacement*.
+
+    *needs* is a text without which *pattern* finds nothing; to look for it first costs a thirtieth.
+    """
 
     name: str
+    needs: str
     pattern: re.Pattern[str]
     replacement: str
 
 
 #: Every word with a digit. It runs over every message; the other rules run once for each result of this one.
-WORD_WITH_DIGIT = re.compile(rf"(?<![{_LETTERS}0-9])[{_LETTERS}]*+(?:://[{_LETTERS}]*+)?+[0-9][{_LETTERS}0-9]*+")
+WORD_WITH_DIGIT = re.compile(
+    rf"(?<![{_LETTERS}0-9])[{_LETTERS}]*+(?:://[{_LETTERS}]*+)?+[0-9][{_LETTERS}0-9]*+",
+)
 
 #: In the order in which they are applied.
 RULES: tuple[Rule, ...] = tuple(
-    Rule(name, re.compile(pattern), replacement)
-    for name, pattern, replacement in (
-        ("date", rf"\b(?:(?:{_DAY}|{_MONTH})[,.]?\s++){{1,4}}+(?=\x00)|(?<=\x00) {_ZONE}\b", ""),
-        ("url", r"(?<![A-Za-z+.\-\x00])(?:[A-Za-z][A-Za-z+.-]*+|\x00)://[^\s\"'<>()\[\]{},;]*+", _W),
-        ("email", rf"{_START}[A-Za-z0-9_.\-/+#%*~\\$\x00]++@[{_IN_WORD}]++", _W),
-        ("quoted", r"\"[^\"]*+\"|(?<![\w'\x00])'[^']*+'(?!\w)|`[^`']*+[`']", _W),
+    Rule(name, needs, re.compile(pattern), replacement)
+    for name, needs, pattern, replacement in (
+        ("date", _W, rf"\b(?:(?:{_DAY}|{_MONTH})[,.]?\s++){{1,4}}+(?=\x00)|(?<=\x00) {_ZONE}\b", ""),
+        ("url", "://", r"(?<![A-Za-z+.\-\x00])(?:[A-Za-z][A-Za-z+.-]*+|\x00)://[^\s\"'<>()\[\]{},;]*+", _W),
+        ("email", "@", rf"{_START}[A-Za-z0-9_.\-/+#%*~\\$\x00]++@[{_IN_WORD}]++", _W),
+        ("quoted", "", r"\"[^\"]*+\"|(?<![\w'\x00])'[^']*+'(?!\w)|`[^`']*+[`']", _W),
         (
             "address",
+            ":",
             (
                 r"(?<![\w:\x00])(?=::|[A-Fa-f\x00]{1,4}:)(?:(?:[A-Fa-f]{1,4}+|\x00)?+:){2,7}+"
                 r"(?:[A-Fa-f]{1,4}+|\x00|(?<=::))(?![\w:])"
@@ -77,18 +88,20 @@ RULES: tuple[Rule, ...] = tuple(
         ),
         (
             "key value",
+            "=",
             (
                 rf"(\b(?!{_KEPT_KEY}\s?=)\w++|[)\]\x00])\s?=(?![=>~])"
                 r"(?:\s(?=[^\s=]++(?:\s|$))(?![\w.]++\s?=))?+[^\s,;|&()\[\]{}<>=]*+"
             ),
             r"\1=" + _W,
         ),
-        ("literal", r"\b(?:true|false|null|nil|True|False|None|NULL|TRUE|FALSE|NaN)\b", _W),
-        ("exception", r"(?<![\w.\\])(?:\w++[.\\])++(?=\w*(?:Exception|Error|Warning|Fault)\b)", ""),
-        ("host", rf"{_START}(?:(?:[\w-]++\.)+(?!{_SOURCE}:)[A-Za-z]++:\x00|localhost{_END})", _W),
-        ("dotted", rf"{_START}[A-Za-z_][\w$/-]*+(?:\.[\w$*/\x00-]++){{2,}}+\.?+(?![{_IN_WORD}(])", _W),
+        ("literal", "", r"\b(?:true|false|null|nil|True|False|None|NULL|TRUE|FALSE|NaN)\b", _W),
+        ("exception", "", r"(?<![\w.\\])(?:\w++[.\\])++(?=\w*(?:Exception|Error|Warning|Fault)\b)", ""),
+        ("host", "", rf"{_START}(?:(?:[\w-]++\.)+(?!{_SOURCE}:)[A-Za-z]++:\x00|localhost{_END})", _W),
+        ("dotted", ".", rf"{_START}[A-Za-z_][\w$/-]*+(?:\.[\w$*/\x00-]++){{2,}}+\.?+(?![{_IN_WORD}(])", _W),
         (
             "path",
+            "/",
             (
                 rf"{_START}(?:~|\.\.?)?/[{_IN_WORD}]*+"
                 rf"|{_START}(?:[\w.-]++/){{2,}}+[{_IN_WORD}]*+"
@@ -96,31 +109,32 @@ RULES: tuple[Rule, ...] = tuple(
             ),
             _W,
         ),
-        ("drive", r"\b[A-Za-z]:\\[^\s\"'<>|,;]*+", _W),
-        ("hexadecimal", rf"{_START}(?:[a-f]{{8,}}|[A-F]{{8,}}){_END}", _W),
+        ("drive", ":", r"\b[A-Za-z]:[\\\x00][^\s\"'<>|,;]*+", _W),
+        ("hexadecimal", "", rf"{_START}(?:[a-f]{{8,}}|[A-F]{{8,}}){_END}", _W),
         (
             "name of a kind",
+            " ",
             (
                 rf"(\b{_PREPOSITION} (?:[a-z-]++ )?{_KIND}) {_NAME}(?![:=])"
-                rf"|(\b{_KIND}) {_NAME}(?= (?:{_PREPOSITION}|{_VERB})\b|[,;)\]])"
+                rf"|(\b{_KIND}) {_NAME}(?= (?:{_PREPOSITION}|{_VERB})\b| ?[\[(,;)\]])"
             ),
             r"\1\2 " + _W,
         ),
-        ("name after a preposition", rf"(?:(?<=ed for )|(?<=ed by )|(?<=\bfrom ))(?=[a-z]){_NAME}(?![:=])", _W),
-        ("name before an address", rf"(?<=\bfor ){_NAME}(?= {_PREPOSITION} \x00)", _W),
-        ("bracketed", rf"(?<=[\w:,)\]\x00] )\[[{_IN_WORD}]++(?:,\s?[{_IN_WORD}]++)*+\]", f"[{_W}]"),
-        ("snake case", rf"(?<=[\w:,)\]\x00] )[a-z]++(?:_[a-z]++)++(?![{_IN_WORD}(:=])", _W),
-        ("file or host", rf"(?<=[\w:,)\]\x00] )[\w-]++\.[\w-][\w.-]*+(?![{_IN_WORD}(:])", _W),
-        ("comparison", r"(?<![\w\x00>])(?:[<>~≈≤≥+]=?|-)\s?\x00", _W),
-        ("restated quantity", rf"(\x00 ?{_UNIT}) \(\x00 ?{_UNIT}\)", r"\1"),
-        ("unit", rf"\x00 {_UNIT}(?![\w:=])", _W),
-        ("empty parentheses", r"(?<=\s)\(\)", f"({_W})"),
-        ("empty brackets", r"(?<=[\s=:])\[\]", f"[{_W}]"),
-        ("unit file", rf"{_START}[\w@-]++\.(?:service|socket|timer|target|mount|slice|scope|conf)\b", _W),
-        ("space", r"[\s\x01-\x1f\x7f]++", " "),
-        ("list", r"(?:\x00|\[\x00\](?=:))(?:(?:[:/.,@;_|-]*+|(?: and| or|[,;:|/]| -)? )\x00)++", _W),
-        ("nested value", r"=\x00(?:\([^()=]*+\)|\{[^{}=]*+\}|\[[^\[\]=]*+\])", "=" + _W),
-        ("repetition", r"(?<!\S)(\S++(?: \S++){0,3}?)(?: \1)++(?!\S)", r"\1"),
+        ("name after a preposition", " ", rf"(?:(?<=ed for )|(?<=ed by )|(?<=\bfrom ))(?=[a-z]){_NAME}(?![:=])", _W),
+        ("name before an address", "for ", rf"(?<=\bfor ){_NAME}(?= {_PREPOSITION} \x00| [\[(])", _W),
+        ("bracketed", "[", rf"(?<=[\w:,)\]\x00] )\[[{_IN_WORD}]++(?:,\s?[{_IN_WORD}]++)*+\]", f"[{_W}]"),
+        ("snake case", "_", rf"(?<=[\w:,)\]\x00] )[a-z]++(?:_[a-z]++)++(?![{_IN_WORD}(:=])", _W),
+        ("file or host", ".", rf"(?<=[\w:,)\]\x00] )[\w-]++\.[\w-][\w.-]*+(?![{_IN_WORD}(:])", _W),
+        ("comparison", _W, r"(?<![\w\x00>])(?:[<>~≈≤≥+]=?|-)\s?\x00", _W),
+        ("restated quantity", "(", rf"(\x00 ?{_UNIT}) \(\x00 ?{_UNIT}\)", r"\1"),
+        ("unit", _W, rf"\x00 {_UNIT}(?![\w:=])", _W),
+        ("empty parentheses", "()", r"(?<=\s)\(\)", f"({_W})"),
+        ("empty brackets", "[]", r"(?<=[\s=:])\[\]", f"[{_W}]"),
+        ("unit file", ".", rf"{_START}[\w@-]++\.(?:service|socket|timer|target|mount|slice|scope|conf)\b", _W),
+        ("space", "", r"[\s\x01-\x1f\x7f]++", " "),
+        ("list", _W, r"(?:\x00|\[\x00\](?=:))(?:(?:[:/.,@;_|-]*+|(?: and| or|[,;:|/]| -)? )\x00)++", _W),
+        ("nested value", "=" + _W, r"=\x00(?:\([^()=]*+\)|\{[^{}=]*+\}|\[[^\[\]=]*+\])", "=" + _W),
+        ("repetition", " ", r"(?<!\S)(\S++(?: \S++){0,3}?)(?: \1)++(?!\S)", r"\1"),
     )
 )
 
@@ -143,6 +157,7 @@ def canonical(masked: str, rules: Iterable[Rule] = RULES) -> str:
     """The canonical form of a message that `mask` has seen; the mask itself where nothing readable would stay."""
     form = masked
     for rule in rules:
-        form = rule.pattern.sub(rule.replacement, form)
+        if rule.needs in form:
+            form = rule.pattern.sub(rule.replacement, form)
     form = form.strip()
     return (form if _LETTERS_IN_A_ROW.search(form) else masked)[:MAX_FORM_LENGTH]

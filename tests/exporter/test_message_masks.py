@@ -56,6 +56,7 @@ kinds = st.sampled_from(
         st.lists(st.from_regex(r"[a-z0-9_.-]{1,8}", fullmatch=True), min_size=1, max_size=5)
         .map("/".join)
         .map("/{}".format),
+        st.from_regex(r"[A-Z]:(\\\\[A-Za-z0-9_.-]{1,8}){1,4}", fullmatch=True),
         st.from_regex(r"https?://[a-z]{1,9}(\.[a-z]{2,5})?(:[0-9]{2,4})?(/[a-z0-9]{1,5}){0,3}", fullmatch=True),
         st.from_regex(r"[a-z]{1,9}@[a-z]{1,9}\.[a-z]{2,5}", fullmatch=True),
         st.from_regex(r'"[a-z 0-9]{0,12}"', fullmatch=True),
