@@ -299,8 +299,11 @@ class FollowedLog:
             self._known.dismiss(log)
             log.close()
             return
-        self._older.append(Older(log, self._around.wall(), followed=False))
-        yield from self._drain(self._older[-1])
+        taken = Older(log, self._around.wall(), followed=False)
+        # What the first search finds is older than a file that was followed since; later finds are newer.
+        followed = [number for number, older in enumerate(self._older) if older.followed and not self._listed]
+        self._older.insert(followed[0] if followed else len(self._older), taken)
+        yield from self._drain(taken)
         for older in self._surplus():
             yield from self._drain(older, give_up=True)
 
@@ -324,9 +327,8 @@ class FollowedLog:
             yield from self._drain(older, give_up=older in surplus)
 
     def _surplus(self) -> list[Older]:
-        """Those that are too many to be kept open: the oldest, found ones first."""
-        number = max(0, len(self._older) - MAX_DRAINING)
-        return sorted(self._older, key=lambda older: older.followed)[:number]
+        """The oldest, if they are too many to be kept open."""
+        return self._older[: max(0, len(self._older) - MAX_DRAINING)]
 
     def _drain(self, older: Older, *, give_up: bool = False) -> Iterator[bytes]:
         """What is new in an older file; it is closed when it had its time or can get nothing more."""
