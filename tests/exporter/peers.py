@@ -124,5 +124,14 @@ def recorded(name: str) -> Play:
 
 def heard_in(name: str) -> bytes:
     """All that the real server of a recorded dialogue had been sent."""
+    return _all_of("client", name)
+
+
+def said_in(name: str) -> bytes:
+    """All that the real server of a recorded dialogue had said."""
+    return _all_of("server", name)
+
+
+def _all_of(who: str, name: str) -> bytes:
     lines = (DIALOGUES / f"{name}.txt").read_text(encoding="ascii").splitlines()
-    return b"".join(bytes.fromhex(line.split()[1]) for line in lines if line.startswith("client"))
+    return b"".join(bytes.fromhex(line.split()[1]) for line in lines if line.startswith(who))
