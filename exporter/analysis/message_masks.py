@@ -4,8 +4,8 @@ r"""What stays of a message when everything that differs from case to case is ta
 
 The rules know how programs write parameters, not what any one program writes. A *word* is a run of letters, digits
 and `_.-/@+#%*~\$`. A word is a parameter when it has a digit, or looks like a path, an address, a name with dots;
-so is what stands in quotes, after `key=`, or as a name after a preposition. Parameters side by side are one parameter,
-however many they are: a list of 3 and a list of 300 are the same event.
+so is what stands in quotes (unless it is a message itself), after `key=`, or as a name after a preposition. Parameters
+side by side are one parameter, however many they are: a list of 3 and a list of 300 are the same event.
 
 Every expression takes linear time on any input: repetitions are possessive and start at the border of a word only.
 """
@@ -76,6 +76,15 @@ RULES: tuple[Rule, ...] = tuple(
         ("date", _W, rf"\b(?:(?:{_DAY}|{_MONTH})[,.]?\s++){{1,4}}+(?=\x00)|(?<=\x00) {_ZONE}\b", ""),
         ("url", "://", r"(?<![A-Za-z+.\-\x00])(?:[A-Za-z][A-Za-z+.-]*+|\x00)://[^\s\"'<>()\[\]{},;]*+", _W),
         ("email", "@", rf"{_START}[A-Za-z0-9_.\-/+#%*~\\$\x00]++@[{_IN_WORD}]++", _W),
+        (
+            "quoted message",
+            '"',
+            (
+                rf"(\"?\b{_KEPT_KEY}\"?\s?[:=]\s?)\"([^\"]*+)\""
+                r"|\"((?=[^\"]*(?:[Ee]rror|[Ww]arning|[Ee]xception|[Ff]ailed|[Cc]annot))[^\"]*+)\"|(\"[^\"]*+\")"
+            ),
+            r"\1\2\3\4",
+        ),
         ("quoted", "", r"\"[^\"]*+\"|(?<![\w'\x00])'[^']*+'(?!\w)|`[^`']*+[`']", _W),
         (
             "address",
