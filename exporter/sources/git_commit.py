@@ -59,8 +59,8 @@ class Checkout:
         """
         git = self._git_folder()
         common = git / _text(git / "commondir") if (git / "commondir").exists() else git
-        commit = _resolve(git, common)
-        since, name = _arrival(git, commit)
+        commit, place = _resolve(git, common)
+        since, name = _arrival(git, commit) or (regular_files.stamp_of(place).modified_seconds, "")
         return GitCommit(commit, self._version(common, commit, name), since)
 
     def _git_folder(self) -> Path:
@@ -85,27 +85,22 @@ class Checkout:
         return self._tagged[1]
 
 
-def _resolve(git: Path, common: Path) -> str:
-    """The commit of HEAD."""
-    text = _text(git / "HEAD")
+def _resolve(git: Path, common: Path) -> tuple[str, Path]:
+    """The commit of HEAD, and the file that names it."""
+    place = git / "HEAD"
+    text = _text(place)
     for _ in range(_MAX_HOPS):
         if _COMMIT.fullmatch(text):
-            return text
+            return text, place
         word, _, name = text.partition(" ")
         if word != "ref:" or not _REF.fullmatch(name):
             raise SourceMalformed(f"{git}: HEAD names {text!r:.60}, which is neither a commit nor a ref")
         if name == "refs/heads/.invalid":
             raise SourceMalformed(f"{git}: is in the reftable format; give the version by a file or the webhook")
-        text = _loose(git, common, name) or _packed(common, name)
+        loose = [folder / name for folder in (git, common) if (folder / name).is_file()]
+        place = loose[0] if loose else common / "packed-refs"
+        text = _text(place) if loose else _packed(common, name)
     raise SourceMalformed(f"{git}: HEAD leads from ref to ref without an end")
-
-
-def _loose(git: Path, common: Path, name: str) -> str:
-    """What the ref *name* holds in a file of its own; empty where it has none."""
-    for folder in (git, common):
-        if (folder / name).is_file():
-            return _text(folder / name)
-    return ""
 
 
 def _packed(common: Path, name: str) -> str:
@@ -161,19 +156,20 @@ def _tagged_commit(common: Path, value: str) -> str:
     return found[1].decode() if found else ""
 
 
-def _arrival(git: Path, commit: str) -> tuple[float, str]:
-    """When HEAD came to *commit*, and the name that was checked out then; by HEAD's own time without a reflog."""
+def _arrival(git: Path, commit: str) -> tuple[float, str] | None:
+    """When HEAD came to *commit*, and the name that was checked out then; None where no reflog tells."""
     reflog = git / "logs/HEAD"
-    if reflog.is_file():
-        with regular_files.opened(reflog) as (file, stamp):
-            file.seek(max(0, stamp.size - _SMALL))
-            lines = file.read(_SMALL).splitlines()
-        found = _REFLOG.fullmatch(lines[-1]) if lines else None
-        if found and found[1].decode() == commit:
-            moved = _MOVED.fullmatch((found[3] or b"").decode("utf-8", "replace"))
-            name = moved[1] if moved and _REF.fullmatch(f"refs/tags/{moved[1]}") else ""
-            return float(found[2]), name
-    return regular_files.stamp_of(git / "HEAD").modified_seconds, ""
+    if not reflog.is_file():
+        return None
+    with regular_files.opened(reflog) as (file, stamp):
+        file.seek(max(0, stamp.size - _SMALL))
+        lines = file.read(_SMALL).splitlines()
+    found = _REFLOG.fullmatch(lines[-1]) if lines else None
+    if not found or found[1].decode() != commit:
+        return None
+    moved = _MOVED.fullmatch((found[3] or b"").decode("utf-8", "replace"))
+    name = moved[1] if moved and _REF.fullmatch(f"refs/tags/{moved[1]}") else ""
+    return float(found[2]), name
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

@@ -109,10 +109,18 @@ def test_read_branch_of_a_worktree(shop: Path, tmp_path: Path, pack: bool) -> No
 
 
 def test_read_bare_repository_without_a_reflog(shop: Path, tmp_path: Path) -> None:
-    """A mirror has no .git folder and no reflog: HEAD's own time stands in."""
+    """A mirror has no .git folder and no reflog: the time of the file that names the commit stands in."""
     git_in(tmp_path, "clone", "-q", "--bare", str(shop), "mirror")
-    os.utime(tmp_path / "mirror/HEAD", (WHEN + 5, WHEN + 5))
+    os.utime(tmp_path / "mirror/packed-refs", (WHEN + 5, WHEN + 5))
     assert Checkout(str(tmp_path / "mirror")).read() == (head_of(shop), head_of(shop)[:12], WHEN + 5)
+
+
+def test_read_branch_without_a_reflog(shop: Path) -> None:
+    """A pull moves the branch and leaves HEAD alone: the branch's own time stands in."""
+    (shop / ".git/logs/HEAD").unlink()
+    os.utime(shop / ".git/HEAD", (WHEN, WHEN))
+    os.utime(shop / ".git/refs/heads/main", (WHEN + 9, WHEN + 9))
+    assert Checkout(str(shop)).read().since == WHEN + 9
 
 
 def test_read_sha256_repository(tmp_path: Path) -> None:
