@@ -121,9 +121,7 @@ class Follower:
         """Everything that was written since the last call, older files of a log first."""
         self.open()
         for path, followed in tuple(self._followed.items()):
-            for data in followed.read():
-                self._note(path, followed.marks)
-                yield Piece(data, self.position, path)
+            yield from self._read_one(path, followed)
             self._note(path, followed.marks)
 
     def close(self) -> None:
@@ -131,6 +129,15 @@ class Follower:
         for followed in self._followed.values():
             followed.close()
         self._followed.clear()
+
+    def _read_one(self, path: str, followed: FollowedLog) -> Iterator[Piece]:
+        """The new lines of one log; a fault that is not told yet costs no other log."""
+        try:
+            for data in followed.read():
+                self._note(path, followed.marks)
+                yield Piece(data, self.position, path)
+        except OSError as error:
+            self._errors.tell(path, error)
 
     def _paths(self) -> dict[str, str]:
         """The logs that the patterns mean now, each with its pattern."""

@@ -157,9 +157,11 @@ class FollowedLog:
         if status is None:
             self.readable = False
             yield from self._notice_missing()
-        elif log is not None and (status.st_dev, status.st_ino) != log.identity:
+        elif log is not None:
             self._missing_since = None
-            yield from self._retire(log)
+            self.readable = True
+            if (status.st_dev, status.st_ino) != log.identity:
+                yield from self._retire(log)
 
     def _notice_missing(self) -> Iterator[bytes]:
         """A log that does not come back is given up after a while."""
@@ -248,12 +250,13 @@ class FollowedLog:
             return
         self._unfinished = True
         search = self._search = self._new_search()
-        for found in search.among([path for path in dict.fromkeys(self._beside()) if path != self.path]):
+        for found in search.among(list(self._beside()), list(self._elsewhere())):
             yield from self._take(found)
         self._unfinished = not search.complete
         self._listed = listed
         if search.complete:
             self._known.emptied.clear()
+            self._known.forget_gone(search.present)
 
     def _new_search(self) -> Search:
         return Search(self._known, self._open_logs, self._around.errors)
@@ -270,12 +273,14 @@ class FollowedLog:
         return [(self._around.folders.at(folder), name) for folder, name in map(os.path.split, paths)]
 
     def _beside(self) -> Iterator[str]:
-        """The rotated files, oldest first; after them, where a file is missing, others that may be it."""
-        places = self._places()
-        for folder, name in places:
+        """The rotated files, oldest first."""
+        for folder, name in self._places():
             yield from folder.rotated(name)
+
+    def _elsewhere(self) -> Iterator[str]:
+        """Where a file is missing, others that may be it."""
         if self._sought or self._known.emptied:
-            for folder, name in places:
+            for folder, name in self._places():
                 yield from folder.others(name)
             yield from [mark.name for mark in self._known.marks]
 

@@ -13,6 +13,8 @@ Identity = tuple[int, int]
 
 #: The latest files that are remembered, rotated ones and those that are gone.
 MAX_MARKS = 500
+#: Of those that are gone, so many.
+MAX_GONE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,14 @@ class KnownFiles:
         """Whether there is nothing to do about a file."""
         return version in self._settled
 
-    def settled_marks(self, present: Sequence[Version]) -> Iterator[Mark]:
+    def settled_marks(self, present: Iterable[Version]) -> Iterator[Mark]:
         """The marks of files that are there and of which nothing more is to be told."""
         latest = {mark.identity: mark for mark in self.marks}
         for version in present:
             if version in self._settled and version[:2] in latest:
                 yield latest[version[:2]]
 
-    def keep(self, present: Sequence[Version]) -> None:
+    def keep(self, present: set[Version]) -> None:
         """Forget what was told about files that are not there any more, or that have changed."""
         self._settled.intersection_update(present)
         there = {version[:2] for version in present}
@@ -108,6 +110,12 @@ class KnownFiles:
             if mark.offset and (whole or not there) and (log.ends_at(mark) or (not there and log.fits(mark))):
                 return mark
         return None
+
+    def forget_gone(self, present: Iterable[Version]) -> None:
+        """Forget files that are not there any more, but for the latest: one may come again under another name."""
+        there = {version[:2] for version in present}
+        latest = max(0, len(self.marks) - MAX_GONE)
+        self.marks = tuple(mark for n, mark in enumerate(self.marks) if n >= latest or mark.identity in there)
 
     def note_copy(self, log: LogFile, original: Lines) -> None:
         """*log* is a copy of an open file, which is read itself."""

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from exporter.sources.read_errors import ReadErrors
 
@@ -74,9 +75,9 @@ class Folder:
     def others(self, base: str) -> Iterator[str]:
         """The paths of files that begin like *base* and are not named like its rotated files."""
         known = {base, *self._rotated.get(base, ())}
-        for name in self.names:
-            if name.startswith(base) and name not in known:
-                yield os.path.join(self.path, name)  # noqa: PTH118 -- thousands of them
+        names = (name for name in self.names if name.startswith(base) and name not in known)
+        for name in islice(names, MAX_ROTATED):
+            yield os.path.join(self.path, name)  # noqa: PTH118 -- thousands of them
 
     def logs(self, pattern: str) -> Iterator[str]:
         """The paths of the logs whose names fit *pattern*, also of those of which only rotated files are there."""

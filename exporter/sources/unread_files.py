@@ -1,7 +1,8 @@
 """Tells which of the files beside a log hold lines that were not read, and from where on."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from exporter.sources.log_file import PlainLog, Version, version_of
 from exporter.sources.log_position import Mark
 from exporter.sources.packed_log import PackedLog
 from exporter.sources.read_errors import ReadErrors
-from exporter.sources.rotated_logs import PACKED, rotated
+from exporter.sources.rotated_logs import PACKED
 
 Told = TypeVar("Told")
 
@@ -29,6 +30,7 @@ class Search:
 
     Attributes:
         complete: whether it could be told of each file; a copy of an open file is told when that is closed.
+        present: every file that is there.
     """
 
     def __init__(self, known: KnownFiles, opened: Callable[[], list[LogFile]], errors: ReadErrors) -> None:
@@ -36,13 +38,18 @@ class Search:
         self._known = known
         self._opened = opened
         self._errors = errors
-        self._present: list[Version] = []
+        self.present: set[Version] = set()
         self._identified: list[Mark] = []
+        self._rotated: frozenset[str] = frozenset()
 
-    def among(self, paths: Iterable[str]) -> Iterator[Found]:
-        """Those of *paths* in which something may be unread, one by one, so that each is read before the next."""
-        fresh = [path for path in paths if self._is_new(path)]
-        self._known.keep(self._present)
+    def among(self, rotated: Sequence[str], others: Sequence[str]) -> Iterator[Found]:
+        """The files in which something may be unread, one by one, so that each is read before the next.
+
+        One of the *others* is only read if it is known, or a copy of a known one.
+        """
+        self._rotated = frozenset(rotated)
+        fresh = [path for path in (*rotated, *others) if self._is_new(path)]
+        self._known.keep(self.present)
         identified = {path: mark for path in fresh if (mark := self._ask(path, self._known.identified))}
         self._identified = list(identified.values())
         for path in fresh:
@@ -54,16 +61,19 @@ class Search:
 
     def bound(self) -> list[Mark]:
         """The marks whose very files are there."""
-        return [*self._known.settled_marks(self._present), *self._identified]
+        return [*self._known.settled_marks(self.present), *self._identified]
 
     def _is_new(self, path: str) -> bool:
         """Whether something is to be told of *path*."""
         try:
-            version = version_of(os.stat(path))  # noqa: PTH116 -- each file at each search
+            status = os.stat(path)  # noqa: PTH116 -- each file at each search
         except OSError as error:
             self._errors.tell(path, error)
             return False
-        self._present.append(version)
+        version = version_of(status)
+        if version in self.present or not stat.S_ISREG(status.st_mode):
+            return False
+        self.present.add(version)
         opened = self._opened()
         if self._known.settled(version) or any(log.identity == version[:2] for log in opened):
             return False
@@ -102,8 +112,7 @@ class Search:
             self._known.dismiss(log)
             return None
         unread = self._known.unread(log)
-        named = rotated(os.path.basename(log.path))  # noqa: PTH119 -- a path is a text here
-        return Found(log.path, log.identity, unread) if unread or named else None
+        return Found(log.path, log.identity, unread) if unread or log.path in self._rotated else None
 
 
 def open_log(path: str) -> LogFile:
