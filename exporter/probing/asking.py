@@ -8,13 +8,14 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import yaml
 
 from exporter.answers import Answer, text_answer
-from exporter.exposition import TEXT, Format, negotiate, render
+from exporter.exposition import TEXT, negotiate, render
 from exporter.families import Family
 from exporter.probing import blackbox_metrics
 from exporter.probing.attempt import Attempt
@@ -33,6 +34,22 @@ Listener = Callable[[str, str, Module, Attempt], None]
 
 DEFAULT_MODULE = "http_2xx"
 _MAX_TARGET = 8192
+
+
+BUSY = text_answer("503 Service Unavailable", "As many probes as may run at once are running.")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A probe that is asked for: its target, module and plan, its seconds, and what the answer is to be."""
+
+    target: str
+    name: str
+    module: Module
+    plan: Plan
+    seconds: float
+    accept: str
+    debug: bool
 
 
 class Asking:
@@ -60,6 +77,19 @@ class Asking:
 
     def answer(self, environ: "WSGIEnvironment", longest: float) -> Answer:
         """The metrics of one probe of at most *longest* seconds; with `debug=true` everything that happened."""
+        question = self.question(environ, longest)
+        if isinstance(question, Answer):
+            return question
+        if not self._places.acquire(blocking=False):
+            return BUSY
+        try:
+            attempt = self._run(question)
+        finally:
+            self._places.release()
+        return self.shown(question, attempt)
+
+    def question(self, environ: "WSGIEnvironment", longest: float) -> Question | Answer:
+        """What is asked for, to be given *longest* seconds at the most; an answer where it cannot be done."""
         asked = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=20)
         target, name = asked.get("target", [""])[0], asked.get("module", [DEFAULT_MODULE])[0]
         module = self.modules.get(name)
@@ -73,41 +103,55 @@ class Asking:
             plan = module.plan(target)
         except ValueError as error:
             return text_answer("400 Bad Request", f"The target cannot be probed: {error}.")
-        if not self._places.acquire(blocking=False):
-            return text_answer("503 Service Unavailable", "As many probes as may run at once are running.")
-        try:
-            attempt = self._run(plan, min(longest, seconds(module.timeout) or longest))
-        finally:
-            self._places.release()
-        self._listener(target, name, module, attempt)
-        return _shown(environ, module, attempt, debug=asked.get("debug", [""])[0] == "true")
+        return Question(
+            target=target,
+            name=name,
+            module=module,
+            plan=plan,
+            seconds=min(longest, seconds(module.timeout) or longest),
+            accept=environ.get("HTTP_ACCEPT", ""),
+            debug=asked.get("debug", [""])[0] == "true",
+        )
+
+    def start(self, loop: Loop, question: Question, done: Callable[[Attempt], None]) -> None:
+        """Begin the probe in *loop*; *done* is given its record."""
+        run = Run(loop, self._resolver, self.allows)
+
+        def ended(error: BaseException | None) -> None:
+            run.attempt.finish(loop.now(), error)
+            done(run.attempt)
+
+        loop.start(question.plan(run), run.attempt.began + question.seconds, ended)
+
+    def shown(self, question: Question, attempt: Attempt) -> Answer:
+        """The answer to *question*, whose probe is over; whoever keeps failures is told."""
+        self._listener(question.target, question.name, question.module, attempt)
+        if question.debug:
+            return text_answer("200 OK", debug_text(question.module, attempt))
+        form = negotiate(question.accept)
+        headers = (("Content-Type", form.content_type), ("Vary", "Accept"))
+        return Answer("200 OK", render(families(question.module, attempt), form), headers)
 
     def allows(self, target: str) -> bool:
         """Whether *target* may be probed for whoever asks."""
         return not self._allowed or any(pattern.fullmatch(target) for pattern in self._allowed)
 
-    def _run(self, plan: Plan, longest: float) -> Attempt:
+    def _run(self, question: Question) -> Attempt:
+        """Run the probe in an engine of its own."""
         loop = Loop()
+        over: list[Attempt] = []
         try:
-            run = Run(loop, self._resolver, self.allows)
-            error = loop.run(plan(run), run.attempt.began + longest)
-            run.attempt.finish(loop.now(), error)
+            self.start(loop, question, over.append)
+            while not over:
+                loop.turn(1.0)
         finally:
             loop.close()
-        return run.attempt
+        return over[0]
 
 
 def families(module: Module, attempt: Attempt) -> list[Family]:
     """The metrics of a run, by blackbox_exporter's names."""
     return [*blackbox_metrics.families(attempt), *module.kind.families(attempt)]
-
-
-def _shown(environ: "WSGIEnvironment", module: Module, attempt: Attempt, *, debug: bool) -> Answer:
-    if debug:
-        return text_answer("200 OK", debug_text(module, attempt))
-    form: Format = negotiate(environ.get("HTTP_ACCEPT", ""))
-    headers = (("Content-Type", form.content_type), ("Vary", "Accept"))
-    return Answer("200 OK", render(families(module, attempt), form), headers)
 
 
 def debug_text(module: Module, attempt: Attempt) -> str:

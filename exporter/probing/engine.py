@@ -77,6 +77,7 @@ class Loop:
         self._timers: list[tuple[float, int, Job]] = []
         self._order = count()
         self._current: Job | None = None
+        self._woken: list[Job] = []
 
     def start(self, task: Task[None], deadline: float, done: Done) -> None:
         """Begin *task*, which is given until *deadline*; *done* is called when it is over."""
@@ -96,6 +97,17 @@ class Loop:
         self._epoll.register(sock.fileno(), _EVENTS)
         return port
 
+    def waker(self) -> Callable[[], None]:
+        """What resumes the task that runs now, when another one calls it.
+
+        Raises:
+            RuntimeError: no task runs.
+        """
+        job = self._current
+        if job is None:
+            raise RuntimeError("only a task can be woken")
+        return lambda: self._woken.append(job)
+
     def close_socket(self, sock: socket.socket) -> None:
         """Close *sock* and forget it; the kernel takes it out of the epoll by itself."""
         self._ports.pop(sock.fileno(), None)
@@ -105,12 +117,14 @@ class Loop:
         """Wait for sockets and timers, *longest* seconds at the most, and resume whose turn it is."""
         if self._timers:
             longest = min(longest, max(0.0, self._timers[0][0] - self.now()))
-        for descriptor, events in self._epoll.poll(longest):
+        for descriptor, events in self._epoll.poll(0.0 if self._woken else longest):
             port = self._ports.get(descriptor)
             if port is not None:
                 port.readable |= bool(events & _READABLE)
                 port.writable |= bool(events & _WRITABLE)
                 self._resume(port.job, True)
+        while self._woken:
+            self._resume(self._woken.pop(), True)
         self._ring()
 
     def run(self, task: Task[None], deadline: float) -> BaseException | None:

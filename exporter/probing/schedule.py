@@ -6,6 +6,7 @@ the interval and stay where they are after a restart.
 
 import heapq
 import logging
+import math
 import threading
 import time
 import zlib
@@ -15,7 +16,7 @@ from itertools import count
 
 from chassis.logs import event
 from exporter.probing.attempt import Attempt
-from exporter.probing.engine import Alarm, Loop
+from exporter.probing.engine import Alarm, Loop, Task
 from exporter.probing.resolving import Resolver
 from exporter.probing.run import Run
 from exporter.probing.targets import Wanted
@@ -81,6 +82,7 @@ class Schedule:
         self._running = 0
         self._lock = threading.Lock()
         self._ordered: Sequence[Wanted] | None = None
+        self._guests: list[Callable[[Loop], Task[None]]] = []
         self._stopped = False
         self._thread: threading.Thread | None = None
 
@@ -88,9 +90,15 @@ class Schedule:
         """Probe these targets from now on; those that were there before keep their place and counts."""
         with self._lock:
             self._ordered = wanted
-            if self._thread is None and wanted and not self._stopped:
-                self._thread = threading.Thread(target=self._work, name="source probes", daemon=True)
-                self._thread.start()
+            if wanted:
+                self._begin()
+        self._alarm.ring()
+
+    def serve(self, task: Callable[[Loop], Task[None]]) -> None:
+        """Run a task of somebody else's in the thread too, from now on."""
+        with self._lock:
+            self._guests.append(task)
+            self._begin()
         self._alarm.ring()
 
     def close(self) -> None:
@@ -112,8 +120,14 @@ class Schedule:
         self._start_due()
         self._loop.turn(self._until_next())
 
+    def _begin(self) -> None:
+        """Start the thread, unless it runs or has ended."""
+        if self._thread is None and not self._stopped:
+            self._thread = threading.Thread(target=self._work, name="source probes", daemon=True)
+            self._thread.start()
+
     def _work(self) -> None:
-        self._loop.start(self._alarm.listen(), float("inf"), lambda _: None)
+        self._loop.start(self._alarm.listen(), math.inf, lambda _: None)
         while not self._stopped:
             self.turn()
         self._end()
@@ -131,6 +145,9 @@ class Schedule:
     def _take_orders(self) -> None:
         with self._lock:
             wanted, self._ordered = self._ordered, None
+            guests, self._guests = self._guests, []
+        for guest in guests:
+            self._loop.start(guest(self._loop), math.inf, lambda _: None)
         if wanted is None:
             return
         before, now = self.slots, self._loop.now()

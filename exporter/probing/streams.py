@@ -24,12 +24,23 @@ Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 
 
 class Stream(AbstractContextManager["Stream"]):
-    """A connection of the running task; to be closed by `with`, also where the task is ended from outside."""
+    """A connection of the running task; to be closed by `with`, also where the task is ended from outside.
 
-    def __init__(self, loop: Loop, family: int, kind: int = socket.SOCK_STREAM, protocol: int = 0) -> None:
+    *accepted* is a connection that somebody else has made.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        family: int,
+        kind: int = socket.SOCK_STREAM,
+        protocol: int = 0,
+        accepted: socket.socket | None = None,
+    ) -> None:
         self._loop = loop
-        self.socket = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
-        self._port = loop.watch(self.socket)
+        made = accepted or socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
+        self.socket = made
+        self._port = loop.watch(made)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
