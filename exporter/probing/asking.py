@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import yaml
 
 from exporter.answers import Answer, text_answer
-from exporter.exposition import TEXT, negotiate, render
+from exporter.exposition import TEXT, Format, negotiate, render
 from exporter.families import Family
 from exporter.probing import blackbox_metrics
 from exporter.probing.attempt import Attempt
@@ -34,6 +35,9 @@ Listener = Callable[[str, str, Module, Attempt], None]
 
 DEFAULT_MODULE = "http_2xx"
 _MAX_TARGET = 8192
+_KEPT_QUESTIONS = 4096
+_MARK = "\x01"
+_templates: dict[tuple[bool, tuple[str, ...]], str] = {}
 
 
 BUSY = text_answer("503 Service Unavailable", "As many probes as may run at once are running.")
@@ -41,14 +45,13 @@ BUSY = text_answer("503 Service Unavailable", "As many probes as may run at once
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A probe that is asked for: its target, module and plan, its seconds, and what the answer is to be."""
+    """A probe that is asked for: its target, module, plan and the module's time limit (0: none), and how to answer."""
 
     target: str
     name: str
     module: Module
     plan: Plan
-    seconds: float
-    accept: str
+    timeout: float
     debug: bool
 
 
@@ -74,23 +77,25 @@ class Asking:
         self._allowed = [re.compile(pattern) for pattern in allowed]
         self._places = threading.BoundedSemaphore(places)
         self._listener = listener
+        #: What a query string asks for, kept.
+        self.question = lru_cache(maxsize=_KEPT_QUESTIONS)(self._understand)
 
     def answer(self, environ: "WSGIEnvironment", longest: float) -> Answer:
         """The metrics of one probe of at most *longest* seconds; with `debug=true` everything that happened."""
-        question = self.question(environ, longest)
+        question = self.question(environ.get("QUERY_STRING", ""))
         if isinstance(question, Answer):
             return question
         if not self._places.acquire(blocking=False):
             return BUSY
         try:
-            attempt = self._run(question)
+            attempt = self._run(question, longest)
         finally:
             self._places.release()
-        return self.shown(question, attempt)
+        return self.shown(question, attempt, environ.get("HTTP_ACCEPT", ""))
 
-    def question(self, environ: "WSGIEnvironment", longest: float) -> Question | Answer:
-        """What is asked for, to be given *longest* seconds at the most; an answer where it cannot be done."""
-        asked = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=20)
+    def _understand(self, query: str) -> Question | Answer:
+        """What a query string asks for; an answer where that cannot be done. Prometheus asks for the same for ever."""
+        asked = parse_qs(query, max_num_fields=20)
         target, name = asked.get("target", [""])[0], asked.get("module", [DEFAULT_MODULE])[0]
         module = self.modules.get(name)
         if module is None:
@@ -103,45 +108,39 @@ class Asking:
             plan = module.plan(target)
         except ValueError as error:
             return text_answer("400 Bad Request", f"The target cannot be probed: {error}.")
-        return Question(
-            target=target,
-            name=name,
-            module=module,
-            plan=plan,
-            seconds=min(longest, seconds(module.timeout) or longest),
-            accept=environ.get("HTTP_ACCEPT", ""),
-            debug=asked.get("debug", [""])[0] == "true",
-        )
+        debug = asked.get("debug", [""])[0] == "true"
+        return Question(target, name, module, plan, seconds(module.timeout), debug)
 
-    def start(self, loop: Loop, question: Question, done: Callable[[Attempt], None]) -> None:
-        """Begin the probe in *loop*; *done* is given its record."""
+    def start(self, loop: Loop, question: Question, longest: float, done: Callable[[Attempt], None]) -> None:
+        """Begin the probe in *loop*, for *longest* seconds at the most; *done* is given its record."""
         run = Run(loop, self._resolver, self.allows)
 
         def ended(error: BaseException | None) -> None:
             run.attempt.finish(loop.now(), error)
             done(run.attempt)
 
-        loop.start(question.plan(run), run.attempt.began + question.seconds, ended)
+        limit = min(longest, question.timeout or longest)
+        loop.start(question.plan(run), run.attempt.began + limit, ended)
 
-    def shown(self, question: Question, attempt: Attempt) -> Answer:
+    def shown(self, question: Question, attempt: Attempt, accept: str) -> Answer:
         """The answer to *question*, whose probe is over; whoever keeps failures is told."""
         self._listener(question.target, question.name, question.module, attempt)
         if question.debug:
             return text_answer("200 OK", debug_text(question.module, attempt))
-        form = negotiate(question.accept)
+        form = negotiate(accept)
         headers = (("Content-Type", form.content_type), ("Vary", "Accept"))
-        return Answer("200 OK", render(families(question.module, attempt), form), headers)
+        return Answer("200 OK", _rendered(families(question.module, attempt), form), headers)
 
     def allows(self, target: str) -> bool:
         """Whether *target* may be probed for whoever asks."""
         return not self._allowed or any(pattern.fullmatch(target) for pattern in self._allowed)
 
-    def _run(self, question: Question) -> Attempt:
+    def _run(self, question: Question, longest: float) -> Attempt:
         """Run the probe in an engine of its own."""
         loop = Loop()
         over: list[Attempt] = []
         try:
-            self.start(loop, question, over.append)
+            self.start(loop, question, longest, over.append)
             while not over:
                 loop.turn(1.0)
         finally:
@@ -152,6 +151,34 @@ class Asking:
 def families(module: Module, attempt: Attempt) -> list[Family]:
     """The metrics of a run, by blackbox_exporter's names."""
     return [*blackbox_metrics.families(attempt), *module.kind.families(attempt)]
+
+
+def _rendered(found: Sequence[Family], form: Format) -> bytes:
+    """The exposition of *found*; its text is kept without its values, as it is the same at every probe of a target."""
+    names = tuple([prefix for family in found for prefix in family.samples])
+    values = tuple([value for family in found for value in family.samples.values()])
+    template = _templates.get((form.openmetrics, names))
+    if template is None:
+        text = render([_with_marks(family) for family in found], form).decode()
+        template = text.replace("%", "%%").replace(_MARK, "%s")
+        if len(_templates) >= _KEPT_QUESTIONS:
+            _templates.clear()
+        _templates[form.openmetrics, names] = template
+    return (template % values).encode()
+
+
+def _with_marks(family: Family) -> Family:
+    """*family* with marks for its values."""
+    marked = Family(family.metric)
+    marked.samples = dict.fromkeys(family.samples, _Mark())
+    return marked
+
+
+class _Mark(float):
+    """A number that is written as a mark, which no label can have: a control character."""
+
+    def __str__(self) -> str:
+        return _MARK
 
 
 def debug_text(module: Module, attempt: Attempt) -> str:

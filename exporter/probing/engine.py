@@ -34,6 +34,7 @@ Done = Callable[[BaseException | None], None]
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _WRITABLE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
+_BROKEN = select.EPOLLHUP | select.EPOLLERR
 #: Timers of tasks that are over are swept out when they outnumber the others by this.
 _STALE_TIMERS = 256
 
@@ -41,12 +42,13 @@ _STALE_TIMERS = 256
 class Port:
     """A socket under the engine's eyes, and what it is known to be ready for."""
 
-    __slots__ = ("job", "readable", "writable")
+    __slots__ = ("broken", "job", "readable", "writable")
 
     def __init__(self, job: "Job") -> None:
         self.job = job
         self.readable = False
         self.writable = False
+        self.broken = False
 
 
 class Job:
@@ -122,6 +124,7 @@ class Loop:
             if port is not None:
                 port.readable |= bool(events & _READABLE)
                 port.writable |= bool(events & _WRITABLE)
+                port.broken |= bool(events & _BROKEN)
                 self._resume(port.job, True)
         while self._woken:
             self._resume(self._woken.pop(), True)

@@ -9,7 +9,7 @@ from exporter.probing import http_request, http_rules
 from exporter.probing.attempt import Attempt, ProbeFailed
 from exporter.probing.blackbox_metrics import BY_PATTERN, phases
 from exporter.probing.engine import Task
-from exporter.probing.http_options import HttpOptions
+from exporter.probing.http_options import BasicAuth, HttpOptions
 from exporter.probing.http_request import Url
 from exporter.probing.http_response import Response
 from exporter.probing.resolving import Wish
@@ -63,6 +63,9 @@ class HttpPlan:
         self._wish = Wish(options.preferred_ip_protocol, options.ip_protocol_fallback)
         matches = options.fail_if_body_matches_regexp or options.fail_if_body_not_matches_regexp
         self._keep = MATCHED_BYTES if matches else SNIPPET_BYTES
+        by_file = options.bearer_token_file or options.body_file or (options.basic_auth or BasicAuth()).password_file
+        #: The first request, where it is always the same.
+        self._request = b"" if by_file else self._encoded()
         self._follows = options.follow_redirects and not options.no_follow_redirects
 
     def __call__(self, run: Run) -> Task[None]:
@@ -72,20 +75,27 @@ class HttpPlan:
             ProbeFailed, OSError: the probe failed.
         """
         facts = run.attempt.facts = HttpFacts()
-        url, method, headers, body = self._url, self._options.method, self._headers(), self._body()
+        url, method, request = self._url, self._options.method, self._request or self._encoded()
+        onward = None
         while True:
             facts.secure = url.scheme == "https"
             facts.response = Response(method, self._limit, self._keep, decompress=bool(self._options.compression))
-            yield from self._exchange(run, url, http_request.encode(method, url, headers, body), facts.response)
+            yield from self._exchange(run, url, request, facts.response)
             target = self._next(run, url, facts)
             if target is None:
                 break
+            headers, body = onward or (self._headers(), self._body())
             if target.origin != self._url.origin:
                 headers, body = http_request.harmless(headers), b""
             if facts.response.status not in (307, 308) and method != "HEAD":
                 method, body = "GET", b""
-            url = target
+            onward = headers, body
+            url, request = target, http_request.encode(method, target, headers, body)
         http_rules.judge(run, self._options, facts.response, secure=facts.secure)
+
+    def _encoded(self) -> bytes:
+        """The first request."""
+        return http_request.encode(self._options.method, self._url, self._headers(), self._body())
 
     def _headers(self) -> dict[str, str]:
         options = self._options

@@ -142,9 +142,8 @@ class Listener:
         return close
 
     def _probe(self, loop: Loop, query: str, headers: Mapping[str, str]) -> Task[Answer]:
-        environ = {"QUERY_STRING": query, "HTTP_ACCEPT": headers.get("accept", "")}
         longest = self._seconds(headers.get("x-prometheus-scrape-timeout-seconds", ""))
-        question = self._asking.question(environ, longest)
+        question = self._asking.question(query)
         if isinstance(question, Answer):
             return question
         over: list[Attempt] = []
@@ -154,10 +153,10 @@ class Listener:
             over.append(attempt)
             wake()
 
-        self._asking.start(loop, question, done)
+        self._asking.start(loop, question, longest, done)
         while not over:
             yield None
-        return self._asking.shown(question, over[0])
+        return self._asking.shown(question, over[0], headers.get("accept", ""))
 
 
 def parse_headers(request: bytes, start: int) -> dict[str, str] | None:

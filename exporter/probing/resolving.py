@@ -24,8 +24,11 @@ from exporter.probing.streams import Address, Stream
 
 Value = TypeVar("Value")
 
-#: The families by the words of the configuration, and the records that have their addresses.
-FAMILIES: Mapping[str, int] = {"ip4": socket.AF_INET, "ip6": socket.AF_INET6}
+#: The families by the words of the configuration, the preferred one first, and the records that have their addresses.
+_WISHES: Mapping[str, tuple[int, int]] = {
+    "ip4": (socket.AF_INET, socket.AF_INET6),
+    "ip6": (socket.AF_INET6, socket.AF_INET),
+}
 _KINDS: Mapping[int, str] = {socket.AF_INET: "A", socket.AF_INET6: "AAAA"}
 _MAX_FILE_BYTES = 1024 * 1024
 _MAX_SERVERS = 3
@@ -53,9 +56,7 @@ class Wish:
 
     def families(self) -> tuple[int, ...]:
         """The families that may be used, the preferred one first."""
-        first = FAMILIES[self.preferred]
-        other = next(family for family in FAMILIES.values() if family != first)
-        return (first, other) if self.fallback else (first,)
+        return _WISHES[self.preferred][: 2 if self.fallback else 1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,10 @@ def secret(path: str) -> str:
 
 @lru_cache(maxsize=256)
 def _secret(path: str, _changed: int) -> str:
-    return read_secret(path)
+    text = read_secret(path)
+    if not text.isprintable():
+        raise SecretUnusable(f"the secret file {path} has more than one line, or control characters")
+    return text
 
 
 def size(value: int | str) -> int:

@@ -1,5 +1,6 @@
 """A TCP or TLS connection inside the engine: connect, send, receive, start TLS, always within the task's deadline."""
 
+import errno
 import os
 import socket
 import ssl
@@ -56,14 +57,13 @@ class Stream(AbstractContextManager["Stream"]):
         Raises:
             OSError: nobody there, or no way to there.
         """
-        try:
-            self.socket.connect(address[1])
-        except BlockingIOError:
+        error = self.socket.connect_ex(address[1])
+        if error == errno.EINPROGRESS:
             while not self._port.writable:
                 yield None
-            error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if error:
-                raise OSError(error, os.strerror(error)) from None
+            error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if self._port.broken else 0
+        if error:
+            raise OSError(error, os.strerror(error))
 
     def send(self, data: bytes) -> Task[None]:
         """Send all of *data*.
