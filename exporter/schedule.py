@@ -4,6 +4,9 @@
 *workers* threads take the turns; threads are hired as they are needed. One idle thread watches the clock, the others
 sleep until it has left with a source, so a turn wakes one thread and not all. Sources that hang occupy workers, so
 each must have a deadline of its own; when all workers are occupied the rest is late, and `late` says by how much.
+
+All sources are asked at once at the start, so that the first scrape knows something. From then on they are spread over
+their intervals: the second turn of each comes after 0.5 to 1.5 of them.
 """
 
 import heapq
@@ -13,6 +16,9 @@ from collections.abc import Callable
 from typing import Any
 
 from exporter.sampler import SETTLE_SECONDS, Source
+
+#: Multiples of the golden section, without their whole part, are spread evenly however many there are.
+_GOLDEN_SECTION = 0.6180339887498949
 
 
 class Agenda:
@@ -56,6 +62,7 @@ class Schedule:
         self._watched = False
         self._threads: list[threading.Thread] = []
         self._busy = 0
+        self._spread = 0.0
         self._firsts: list[threading.Event] = []
         self._settled_by = time.monotonic() + SETTLE_SECONDS
 
@@ -102,10 +109,18 @@ class Schedule:
     def _work(self) -> None:
         while (source := self._next()) is not None:
             started = self._monotonic()
+            is_new = not source.first.is_set()
             delay = source.turn()
             with self._changed:
                 self._busy -= 1
-                self._enter(source, max(started + delay, self._monotonic()))
+                self._enter(source, max(started + delay * self._factor(is_new=is_new), self._monotonic()))
+
+    def _factor(self, *, is_new: bool) -> float:
+        """What the interval of a turn is multiplied by: 1, except after the first turn."""
+        if not is_new:
+            return 1.0
+        self._spread = (self._spread + _GOLDEN_SECTION) % 1
+        return 0.5 + self._spread
 
     def _next(self) -> Source[Any] | None:
         """The next source that is due, once one is; None when the schedule has been closed."""

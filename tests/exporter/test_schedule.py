@@ -118,6 +118,21 @@ def test_start_earlier_source_wakes_who_watches(schedule: Schedule, until: Until
         until(one.first.is_set)
 
 
+def test_start_spreads_sources_over_their_interval(until: Until) -> None:
+    """A hundred sources that were asked at once are due evenly from then on: no tenth of an interval is crowded."""
+    clock = Clock()
+    schedule = Schedule("spread", 2, clock)
+    sources = [source(str(number), interval=100) for number in range(100)]
+    for one in sources:
+        schedule.start(one)
+    until(lambda: len(schedule._agenda._heap) == 100 and all(one.first.is_set() for one in sources))
+    dues = [due - 1000 for due, _, _ in schedule._agenda._heap]
+    schedule.close()
+    assert min(dues) >= 50
+    assert max(dues) <= 150
+    assert max(sum(low <= due < low + 10 for due in dues) for low in range(50, 150, 10)) <= 12
+
+
 def test_settle_waits_for_first_turns(schedule: Schedule) -> None:
     """After settling every quick source has a sample."""
     found = [source(str(number), lambda: 1) for number in range(9)]
