@@ -1,32 +1,22 @@
-"""Is RabbitMQ up? With credentials it must open its virtual host, without it must speak AMQP 0-9-1."""
+"""Is RabbitMQ up? With credentials it must open its virtual host, without it must speak AMQP 0-9-1.
 
-import re
-import struct
+Workers that take their tasks from RabbitMQ (Celery's too) are the consumers of its queues.
+"""
+
 from typing import ClassVar
 
+from exporter.checks.amqp import AmqpSession
 from exporter.checks.endpoint import Endpoint
-from exporter.checks.outcome import NETWORK, Check, CheckFailed, Outcome, answered
-from exporter.checks.wire import Wire
+from exporter.checks.outcome import NETWORK, Check, Outcome, Reading, answered
+from exporter.families import Metric
 
-#: A larger frame is refused; until the two sides have agreed on more, 4 KiB is the most by the standard.
-MAX_BYTES = 128 * 1024
-MAX_FRAMES = 50
-_HEADER = b"AMQP\0\0\x09\x01"
-_METHOD = 1
-_HEARTBEAT = 8
-_END = b"\xce"
+_QUEUE = ("service", "queue")
+MESSAGES = Metric("nightshift_rabbitmq_queue_messages", "gauge", "Messages that wait in the queue.", _QUEUE)
+CONSUMERS = Metric("nightshift_rabbitmq_queue_consumers", "gauge", "Consumers of the queue.", _QUEUE)
+METRICS = (MESSAGES, CONSUMERS)
 
-_START, _START_OK = (10, 10), (10, 11)
-_TUNE, _TUNE_OK = (10, 30), (10, 31)
-_OPEN, _OPEN_OK = (10, 40), (10, 41)
-_CLOSE, _CLOSE_OK = (10, 50), (10, 51)
-
-REASONS = (*NETWORK, "auth", "vhost", "not_ready", "too_many_connections")
-#: What the code of a refusal means; any other is an "error".
-_CODES = {320: "not_ready", 402: "vhost", 403: "auth", 530: "vhost"}
-_VERSION = re.compile(rb"\x07versionS\0\0\0(.)", re.DOTALL)
-#: With the first, wrong credentials are told as such instead of by a closed connection.
-_CAPABILITIES = b"\x1cauthentication_failure_closet\x01"
+REASONS = (*NETWORK, "auth", "vhost", "not_ready", "too_many_connections", "no_queue", "too_few_consumers")
+MAX_QUEUES = 100
 
 
 class RabbitmqRule(Endpoint, frozen=True):
@@ -34,103 +24,46 @@ class RabbitmqRule(Endpoint, frozen=True):
 
     Attributes:
         vhost: the virtual host that must open.
+        queues: whose messages and consumers are shown; each must exist. Needs credentials.
+        minimum_consumers: each of the queues must have so many.
     """
 
     reasons: ClassVar[tuple[str, ...]] = REASONS
     vhost: str = "/"
+    queues: tuple[str, ...] = ()
+    minimum_consumers: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.queues) > MAX_QUEUES:
+            raise ValueError(f"{len(self.queues)} queues are given; up to {MAX_QUEUES} are looked at")
+        if self.queues and not self.password_file:
+            raise ValueError("to look at queues a password_file is needed")
 
     def check(self, seconds: float) -> Check:
         """A check that it answers within *seconds*."""
 
         def check() -> Outcome:
             password = self.password()
+            found: list[tuple[int, int]] = []
             with self.connect(seconds) as wire:
                 self.secure(wire)
-                session = _Session(wire)
+                session = AmqpSession(wire)
                 version = session.start()
                 if password is not None:
                     session.open(self.user or "guest", password, self.vhost)
-            return answered("rabbitmq", logged_in=password is not None, version=version)
+                    found = [session.queue(name, number) for number, name in enumerate(self.queues, 1)]
+                    session.close()
+            return self._judged(found, answered("rabbitmq", logged_in=password is not None, version=version))
 
         return check
 
-
-class _Session:
-    """The conversation over *wire* on channel 0."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._frames = 0
-
-    def start(self) -> str:
-        """Say which protocol we speak; the version that the server tells.
-
-        Raises:
-            CheckFailed: it speaks another.
-        """
-        self._wire.send(_HEADER)
-        found = _VERSION.search(properties := self._expect(_START))
-        return properties[found.end() :][: found[1][0]].decode("utf-8", "replace") if found else ""
-
-    def open(self, user: str, password: str, vhost: str) -> None:
-        """Log in, open the virtual host and take leave.
-
-        Raises:
-            CheckFailed: the server does not let us in.
-        """
-        if not self._wire.private:
-            raise self._wire.failure("auth", "wants the password in clear over the network: configure tls")
-        capabilities = b"\x0ccapabilitiesF" + _long(_CAPABILITIES)
-        properties = _long(b"\x07productS" + _long(b"nightshift") + capabilities)
-        proof = _long(f"\0{user}\0{password}".encode())
-        self._send(_START_OK, properties + _short("PLAIN") + proof + _short("en_US"))
-        channels, size, _ = struct.unpack("!HIH", self._expect(_TUNE)[:8].ljust(8, b"\0"))
-        self._send(_TUNE_OK, struct.pack("!HIH", channels, size, 0))
-        self._send(_OPEN, _short(vhost) + b"\0\0")
-        self._expect(_OPEN_OK)
-        self._send(_CLOSE, struct.pack("!H", 200) + _short("") + bytes(4))
-        self._expect(_CLOSE_OK)
-
-    def _send(self, method: tuple[int, int], arguments: bytes) -> None:
-        payload = struct.pack("!HH", *method) + arguments
-        self._wire.send(struct.pack("!BHI", _METHOD, 0, len(payload)) + payload + _END)
-
-    def _expect(self, method: tuple[int, int]) -> bytes:
-        """The arguments of the next method, which must be *method*; the server's own farewell is raised."""
-        while (frame := self._frame())[0] == _HEARTBEAT:
-            pass
-        payload = frame[1]
-        found = struct.unpack("!HH", payload[:4].ljust(4, b"\0"))
-        if found == _CLOSE:
-            raise self._refusal(payload[4:])
-        if frame[0] != _METHOD or found != method:
-            raise self._wire.failure("protocol", f"sends the method {found} where {method} is due")
-        return payload[4:]
-
-    def _frame(self) -> tuple[int, bytes]:
-        """The next frame: its type and payload."""
-        self._frames += 1
-        head = self._wire.take(7)
-        kind, _, size = struct.unpack("!BHI", head)
-        if kind not in (_METHOD, _HEARTBEAT) or size > MAX_BYTES or self._frames > MAX_FRAMES:
-            raise self._wire.failure("protocol", f"is no RabbitMQ: it sends {head!r}")
-        payload = self._wire.take(size + 1)
-        if payload[-1:] != _END:
-            raise self._wire.failure("protocol", "sends a frame without an end")
-        return kind, payload[:-1]
-
-    def _refusal(self, arguments: bytes) -> CheckFailed:
-        """The server's farewell as a failure."""
-        code = int.from_bytes(arguments[:2])
-        text = arguments[3 : 3 + arguments[2]].decode("utf-8", "replace") if len(arguments) > 2 else ""
-        reason = "too_many_connections" if "limit" in text else _CODES.get(code, "error")
-        return self._wire.failure(reason, f"answers: {text} ({code})")
-
-
-def _short(text: str) -> bytes:
-    raw = text.encode()[:255]
-    return bytes([len(raw)]) + raw
-
-
-def _long(raw: bytes) -> bytes:
-    return struct.pack("!I", len(raw)) + raw
+    def _judged(self, found: list[tuple[int, int]], outcome: Outcome) -> Outcome:
+        """*outcome* with what was *found* in the queues; down where one has too few consumers."""
+        readings: list[Reading] = list(outcome.readings)
+        lonely = ""
+        for name, (messages, consumers) in zip(self.queues, found, strict=False):
+            readings += [(MESSAGES, messages, (name,)), (CONSUMERS, consumers, (name,))]
+            if consumers < self.minimum_consumers:
+                lonely = f"the queue {name!r:.100} has {consumers} consumers, {self.minimum_consumers} needed"
+        return Outcome("too_few_consumers" if lonely else "", lonely, readings=tuple(readings))

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 import msgspec
 
 from chassis.logs import event
-from exporter.checks import celery, http, outcome, port, process, systemd
+from exporter.checks import celery, http, outcome, port, process, rabbitmq, systemd
 from exporter.checks.celery import CeleryRule
 from exporter.checks.http import HttpRule, http_check
 from exporter.checks.mysql import MysqlRule
@@ -211,6 +211,7 @@ class Services:
         FAILURES,
         *outcome.METRICS,
         *celery.METRICS,
+        *rabbitmq.METRICS,
         *systemd.METRICS,
     )
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from exporter.checks.wire import Wire
+
 DIALOGUES = Path(__file__).parent.parent / "fixtures" / "dialogues"
 
 
@@ -135,3 +137,28 @@ def said_in(name: str) -> bytes:
 def _all_of(who: str, name: str) -> bytes:
     lines = (DIALOGUES / f"{name}.txt").read_text(encoding="ascii").splitlines()
     return b"".join(bytes.fromhex(line.split()[1]) for line in lines if line.startswith(who))
+
+
+class Canned(Wire):
+    """A wire on which *said* has come already, and then the end; it stays on this machine."""
+
+    encrypted = False
+    unix = True  # type: ignore[assignment]
+    private = True  # type: ignore[assignment]
+
+    def __init__(self, said: bytes) -> None:
+        self.where = "h:1"
+        self._buffer = bytearray(said)
+
+    def left(self) -> float:
+        """There is always time."""
+        return 1.0
+
+    def send(self, data: bytes) -> None:
+        """Nobody listens."""
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    def _receive(self) -> None:
+        raise self.failure("closed", "ended the connection")

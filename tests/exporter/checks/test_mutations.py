@@ -10,39 +10,13 @@ from exporter.checks.outcome import CheckFailed
 from exporter.checks.postgresql import PostgresqlRule
 from exporter.checks.rabbitmq import RabbitmqRule
 from exporter.checks.redis import RedisRule
-from exporter.checks.wire import Wire
 from tests.exporter.checks.conftest import Secret
-from tests.exporter.peers import said_in
+from tests.exporter.peers import Canned, said_in
 
 #: A million were run once; this many are run each time.
 CASES = 3000
 REDIS = b"+OK\r\n+PONG\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
 Rule = MysqlRule | PostgresqlRule | RabbitmqRule | RedisRule
-
-
-class Canned(Wire):
-    """A wire on which *said* has come already, and then the end."""
-
-    encrypted = False
-    unix = True  # type: ignore[assignment]
-    private = True  # type: ignore[assignment]
-
-    def __init__(self, said: bytes) -> None:
-        self.where = "h:1"
-        self._buffer = bytearray(said)
-
-    def left(self) -> float:
-        """There is always time."""
-        return 1.0
-
-    def send(self, data: bytes) -> None:
-        """Nobody listens."""
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is open."""
-
-    def _receive(self) -> None:
-        raise self.failure("closed", "ended the connection")
 
 
 def broken(said: bytes, chance: random.Random) -> bytes:
@@ -69,6 +43,7 @@ def broken(said: bytes, chance: random.Random) -> bytes:
         (MysqlRule, {"user": "native", "database": "shop"}, [said_in("mysql_native"), said_in("mysql_ed")]),
         (PostgresqlRule, {"user": "md5er"}, [said_in("postgresql_md5"), said_in("postgresql_scram")]),
         (RabbitmqRule, {}, [said_in("rabbitmq_open"), said_in("rabbitmq_denied")]),
+        (RabbitmqRule, {"queues": ("celery",)}, [said_in("rabbitmq_queues"), said_in("rabbitmq_no_queue")]),
         (RedisRule, {"writable": True}, [REDIS]),
     ],
 )

@@ -1,31 +1,14 @@
-import struct
 from collections.abc import Callable
 
+import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from exporter.checks import rabbitmq
 from exporter.checks.outcome import VERSION, Outcome, outcome_of
-from exporter.checks.rabbitmq import RabbitmqRule
+from exporter.checks.rabbitmq import CONSUMERS, MESSAGES, RabbitmqRule
 from tests.exporter.checks.conftest import Secret
+from tests.exporter.checks.test_amqp import method
 from tests.exporter.peers import Play, closing, endless, heard_in, peer, recorded, says, silent
-
-
-def frame(kind: int, payload: bytes) -> bytes:
-    """A frame of the server."""
-    return struct.pack("!BHI", kind, 0, len(payload)) + payload + b"\xce"
-
-
-def method(number: tuple[int, int], arguments: bytes = b"") -> bytes:
-    """A method of the server."""
-    return frame(1, struct.pack("!HH", *number) + arguments)
-
-
-def farewell(code: int, text: bytes) -> bytes:
-    """A connection.close of the server."""
-    return method((10, 50), struct.pack("!H", code) + bytes([len(text)]) + text + bytes(4))
-
 
 START = method((10, 10), b"\0\x09" + bytes(12))
 
@@ -64,25 +47,6 @@ def test_check_refused_login_is_down(secret: Secret, name: str, password: str, v
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (farewell(320, b"CONNECTION_FORCED - broker forced connection closure"), "not_ready"),
-        (farewell(530, b"NOT_ALLOWED - connection limit (10) is reached"), "too_many_connections"),
-        (farewell(541, b"INTERNAL_ERROR"), "error"),
-        (method((10, 50)), "error"),
-        (b"AMQP\0\1\0\0", "protocol"),
-        (method((10, 41)), "protocol"),
-        (frame(8, b"") * 60, "protocol"),
-        (START[:-1] + b"x", "protocol"),
-        (struct.pack("!BHI", 1, 0, 2**32 - 1), "protocol"),
-    ],
-)
-def test_check_other_answers_are_down(answer: bytes, reason: str) -> None:
-    """Farewells, methods out of turn, other versions and huge frames have their reasons."""
-    assert ask(says(answer)).reason == reason
-
-
-@pytest.mark.parametrize(
     ("play", "reason"),
     [(silent, "timeout"), (closing, "closed"), (endless(b"\0"), "protocol"), (says(b"HTTP/1.1 400\r\n"), "protocol")],
 )
@@ -99,10 +63,38 @@ def test_check_sends_no_password_in_clear_over_the_network(secret: Secret, monke
     assert (outcome.reason, b"geheim" in it.heard) == ("auth", False)
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(st.sampled_from([10, 30, 41, 50, 51]), st.binary(max_size=30)), max_size=4))
-def test_check_survives_anything(methods: list[tuple[int, bytes]]) -> None:
-    """Whatever the server says, the outcome is up or one of the fixed reasons."""
-    said = b"".join(method((10, number), arguments) for number, arguments in methods)
-    outcome = ask(lambda connection, _: connection.sendall(said), 0.5)
-    assert outcome.reason in ("", *rabbitmq.REASONS)
+def test_check_shows_queues_and_their_consumers(secret: Secret) -> None:
+    """RabbitMQ 3.10 said this of a queue that one Celery worker consumes."""
+    with peer(recorded("rabbitmq_queues")) as it:
+        rule = RabbitmqRule(it.address, password_file=secret("guest"), queues=("celery",), minimum_consumers=1)
+        outcome = outcome_of(rule.check(5.0))
+    assert outcome.up, outcome.detail
+    assert it.heard == heard_in("rabbitmq_queues")
+    assert {(MESSAGES, 0, ("celery",)), (CONSUMERS, 1, ("celery",))} <= set(outcome.readings)
+
+
+def test_check_queue_with_too_few_consumers_is_down(secret: Secret) -> None:
+    """Workers that are gone are told, with what waits for them."""
+    keys = {"password_file": secret("guest"), "queues": ("celery",), "minimum_consumers": 2}
+    outcome = ask(recorded("rabbitmq_queues"), **keys)
+    assert outcome.reason == "too_few_consumers"
+    assert (CONSUMERS, 1, ("celery",)) in outcome.readings
+
+
+def test_check_missing_queue_is_down(secret: Secret) -> None:
+    """A queue is looked at, never made."""
+    assert ask(recorded("rabbitmq_no_queue"), password_file=secret("guest"), queues=("nix",)).reason == "no_queue"
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"queues": ["q"]}, "a password_file is needed"),
+        ({"queues": ["q"] * 101}, "up to 100"),
+        ({"address": "x"}, "HOST:PORT"),
+    ],
+)
+def test_rule_refuses_what_cannot_be_asked(document: dict[str, object], message: str) -> None:
+    """Mistakes are found before the start."""
+    with pytest.raises(msgspec.ValidationError, match=message):
+        msgspec.convert({"address": "h:1"} | document, RabbitmqRule)

@@ -6,21 +6,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.outcome import CheckFailed
 from exporter.checks.resp import MAX_BYTES, MAX_ITEMS, RedisSession, Reply, ReplyError, command
-from exporter.checks.wire import Wire
-
-
-class Canned(Wire):
-    """A wire that has been sent *text* already, and nothing more comes."""
-
-    def __init__(self, text: bytes) -> None:
-        self.where = "h:1"
-        self._buffer = bytearray(text)
-
-    def send(self, data: bytes) -> None:
-        """Nobody listens."""
-
-    def _receive(self) -> None:
-        raise self.failure("closed", "ended the connection")
+from tests.exporter.peers import Canned
 
 
 def reply(text: bytes) -> Reply:
