@@ -17,7 +17,7 @@ can be lost lies with the writer or the rotation, and it is only this:
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from glob import has_magic
 
@@ -117,8 +117,11 @@ class Follower:
             self._forget(path)
         self._first = False
 
-    def read(self) -> Iterator[Piece]:
-        """Everything that was written since the last call, older files of a log first."""
+    def read(self) -> Generator[Piece, None, None]:
+        """Everything that was written since the last call, older files of a log first.
+
+        It may be broken off after any piece; the next call goes on there.
+        """
         self.open()
         for path, followed in tuple(self._followed.items()):
             yield from self._read_one(path, followed)

@@ -135,7 +135,7 @@ class FollowedLog:
         emptied = self._is_emptied(log)
         if emptied:
             self._begin_again(log)
-        elif emptied is False:
+        if emptied is not None and self._placed:
             yield from self._read_on(log)
 
     def _begin_again(self, log: PlainLog) -> None:

@@ -269,6 +269,29 @@ def test_read_backlog_oldest_first(log: Path) -> None:
     assert read(follower) == b""
 
 
+def test_read_goes_on_after_it_was_broken_off(log: Path, tmp_path: Path) -> None:
+    """A look that ended in the middle of the backlog is taken up again, although nothing has changed since."""
+    for number in range(3):
+        append(Path(f"{log}.{number}"), b"%d\n" % number)
+    os.utime(tmp_path, (1000, 1000))
+    follower = Follower([str(log)], from_beginning=True, backlog=True)
+    pieces = follower.read()
+    assert next(pieces).data == b"2\n"
+    pieces.close()
+    assert read(follower) == b"1\n0\n"
+
+
+def test_read_compressing_is_no_fault(log: Path) -> None:
+    """A compressed file that is half written beside its original is not touched."""
+    append(log, b"1\n")
+    follower = Follower([str(log)], from_beginning=True)
+    read(follower)
+    log.rename(f"{log}.1")
+    Path(f"{log}.1.gz").write_bytes(gzip.compress(b"1\n")[:9])
+    assert read(follower) == b""
+    assert follower.read_errors == 0
+
+
 def test_read_many_logs_follows_the_latest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of too many logs the ones written to last are followed; one that wakes up goes on where it was left."""
     monkeypatch.setattr(follow, "MAX_LOGS", 2)

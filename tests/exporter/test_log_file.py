@@ -58,6 +58,16 @@ def test_fits_not_another_content(path: Path, content: bytes) -> None:
     assert not PlainLog(str(path.with_name("other"))).fits(log.mark)
 
 
+def test_fits_not_another_file_with_the_same_header(path: Path) -> None:
+    """Logs that all begin with the same KiB are told apart by what stands before the position."""
+    header = b"#" * 2000 + b"\n"
+    path.write_bytes(header + b"1\n")
+    log = PlainLog(str(path))
+    list(log.read())
+    path.with_name("other").write_bytes(header + b"2\n")
+    assert not PlainLog(str(path.with_name("other"))).fits(log.mark)
+
+
 @pytest.mark.parametrize(
     ("content", "emptied"),
     [(b"one\ntwo\nthree\n", False), (b"one\n", True), (b"new\nnew\nnew\nnew\n", True), (b"new\ntwo\nthr", True)],
