@@ -12,12 +12,13 @@ from typing import Protocol, cast
 
 import msgspec
 
-#: The columns of a row: `GET /path` without query, status, bytes, request time, trace, or else the line that is in
-#: another format. What a line does not tell is empty.
-REQUEST, STATUS, SIZE, SECONDS, TRACE, ODD = range(6)
+#: The columns of a row: `GET /path` without query, the status' first digit, bytes, request time, the trace (only where
+#: the format may have one), and last the line if it is in another format. What is not told is empty.
+REQUEST, STATUS, SIZE, SECONDS, TRACE = range(5)
+ODD = -1
 #: A cell of a row, as it was written or, where that costs nothing, as a number.
 Cell = bytes | int | float
-Row = tuple[bytes, Cell, Cell, Cell, bytes, bytes]
+Row = tuple[bytes, Cell, Cell, Cell, bytes] | tuple[bytes, Cell, Cell, Cell, bytes, bytes]
 #: What a regular expression finds, one tuple of its groups a line.
 Groups = Sequence[tuple[bytes, ...]]
 
@@ -35,7 +36,7 @@ class LineFormat(Protocol):
 
     Attributes:
         per_second: of the unit of its request times, so many make a second.
-        traced: whether its lines may name a trace.
+        traced: whether its rows have the column of traces.
     """
 
     per_second: float

@@ -117,20 +117,20 @@ def nginx_row(line: NginxLine) -> Row:
         target = rest.partition(" ")[0]
     size = line.bytes_sent if line.body_bytes_sent is None else line.body_bytes_sent
     trace = line.http_traceparent or line.trace_id or line.request_id
-    return request_of(method, target), line.status, size, _time(line.request_time), _trace(trace), b""
+    return request_of(method, target), line.status // 100, size, _time(line.request_time), _trace(trace), b""
 
 
 def caddy_row(line: CaddyLine) -> Row:
     """The row of Caddy's line."""
     request = request_of(line.request.method, line.request.uri)
-    return request, line.status, line.size, _time(line.duration), _trace(line.trace_id), b""
+    return request, line.status // 100, line.size, _time(line.duration), _trace(line.trace_id), b""
 
 
 def traefik_row(line: TraefikLine) -> Row:
     """The row of Traefik's line."""
     request = request_of(line.request_method, line.request_path)
     time = _time(line.duration)
-    return request, line.downstream_status, line.downstream_content_size, time, _trace(line.trace_id), b""
+    return request, line.downstream_status // 100, line.downstream_content_size, time, _trace(line.trace_id), b""
 
 
 def _time(given: float | None) -> Cell:

@@ -26,13 +26,17 @@ Taker = Callable[[Row], None]
 
 #: Shown as 0 from a route's first request on, so that the first error is an increase.
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
-#: Rows that wait to be summed (measured: fewer cost calls, more do not fit into the processor's cache).
+#: Whenever so many rows wait, those of groups with enough of them are summed: a sum of few costs as many calls as one
+#: of many, and more than some thousands of rows do not fit into the processor's cache. Beyond the most, all are summed.
 WAITING_ROWS = 2048
+ENOUGH_ROWS = 64
+MOST_WAITING_ROWS = 8192
 #: Kept texts of requests and of request times; a full memory is emptied (a guard against invented paths).
-KEPT_REQUESTS = 2048
+KEPT_REQUESTS = 4096
 KEPT_TIMES = 2048
 #: Longer requests are not kept.
 KEPT_LENGTH = 512
+NO_TIME = -1
 #: Fewer request times in the window do not tell what is usual.
 MIN_OBSERVATIONS = 100
 
@@ -45,16 +49,22 @@ class Route:
 
     Attributes:
         outliers: requests that took far longer than usual, by median and MAD of the window before.
+        places: observations by the number of their bucket.
     """
 
-    __slots__ = ("bytes", "durations", "name", "outliers", "window")
+    __slots__ = ("bytes", "durations", "name", "outliers", "places", "window")
 
     def __init__(self, name: str, buckets: tuple[float, ...], window: Window) -> None:
         self.name = name
         self.bytes = 0
         self.outliers = 0
         self.durations = Histogram(buckets)
+        self.places: Counter[int] = Counter()
         self.window = window
+
+    def settle(self) -> None:
+        """Show the counted buckets in `durations`; what had no request time is in none."""
+        self.durations.counts = [self.places[bucket] for bucket in range(len(self.durations.counts))]
 
     def observed(self) -> list[int]:
         """The counts of the window's request times; none where they are too few to tell anything."""
@@ -73,27 +83,28 @@ class Route:
 class Group:
     """The rows of one route and method that wait to be summed; *dropped* where the route is over the cap."""
 
-    __slots__ = ("dropped", "method", "route", "rows")
+    __slots__ = ("dropped", "method", "route", "rows", "statuses")
 
     def __init__(self, route: Route, method: str, *, dropped: bool) -> None:
         self.route = route
         self.method = method
         self.dropped = dropped
         self.rows: list[Row] = []
+        self.statuses: Counter[Cell] = Counter()
 
 
-class Places(dict[Cell, int | None]):
-    """The bucket of each request time as it is written, found at the first look-up; none for a missing one."""
+class Places(dict[Cell, int]):
+    """The bucket of each request time as it is written, found at the first look-up; `NO_TIME` for a missing one."""
 
     def __init__(self, bounds: Sequence[float], per_second: float) -> None:
         super().__init__()
         self._bounds = bounds
         self._per_second = per_second
 
-    def __missing__(self, written: Cell) -> int | None:
+    def __missing__(self, written: Cell) -> int:
         if len(self) >= KEPT_TIMES:
             self.clear()
-        place = None if written == b"" else bisect_left(self._bounds, float(written) / self._per_second)
+        place = NO_TIME if written == b"" else bisect_left(self._bounds, float(written) / self._per_second)
         self[written] = place
         return place
 
@@ -149,13 +160,12 @@ class Ledger(Generic[Mark]):
         self._lock = threading.Lock()
         self._places = Places(scheme.buckets, scheme.form.per_second)
         self._groups: dict[tuple[str, str, bool], Group] = {}
-        self._waiting = 0
+        self._waiting = self._unsettled = 0
         #: Rows without a request, and rows whose request is seen for the first time.
         self._odd: list[Row] = []
         self._new: list[Row] = []
-        #: What takes the row of a request, by the request as it is written and by the one without identifiers.
+        #: What takes the row of a request, by the request as it is written, or without identifiers where it has some.
         self._known: dict[bytes, Taker] = {b"": self._odd.append}
-        self._normal: dict[bytes, Taker] = {}
 
     def feed(self, chunk: bytes, mark: Mark) -> None:
         """Add the lines of *chunk*, which ends with a line feed, and keep *mark*."""
@@ -170,19 +180,23 @@ class Ledger(Generic[Mark]):
             self.unparsed += max(0, lines - len(rows) + len(self._odd) - len(again))
             self._odd.clear()
             self._sort(again)
-            if self._waiting >= WAITING_ROWS:
-                self._settle()
+            if self._unsettled >= WAITING_ROWS:
+                self._settle(ENOUGH_ROWS if self._waiting < MOST_WAITING_ROWS else 1)
 
     @contextmanager
     def settled(self) -> Iterator[None]:
         """Within, the sums have all lines that were fed and do not change."""
         with self._lock:
             self._settle()
+            for route in self.routes.values():
+                route.settle()
+            self.cells = self._cells()
             yield
 
     def _sort(self, rows: Sequence[Row]) -> None:
         """Put rows with those of their route and method; the first loop is the one that runs per line."""
         self._waiting += len(rows)
+        self._unsettled += len(rows)
         taker, new = self._known.get, self._new.append
         for row in rows:
             taker(row[0], new)(row)
@@ -191,17 +205,24 @@ class Ledger(Generic[Mark]):
 
     def _sort_new(self) -> None:
         """Put rows of unknown requests: identifiers are taken out of all at once, for a call costs more than a path."""
-        normal = without_identifiers(b"\n".join([row[0] for row in self._new])).split(b"\n")
-        for request, row in zip(normal, self._new, strict=True):
-            take = self._normal.get(request)
+        requests = without_identifiers(b"\n".join([row[0] for row in self._new])).split(b"\n")
+        taker = self._known.get
+        for request, row in zip(requests, self._new, strict=True):
+            take = taker(request)
             if take is None:
-                take = self._group(request).rows.append
-                _keep(self._normal, request, take)
-            if request == row[0]:
-                _keep(self._known, request, take)
+                take = self._open(request)
             take(row)
-        self._known[b""] = self._odd.append
         self._new.clear()
+
+    def _open(self, request: bytes) -> Taker:
+        """What takes the rows of a request without identifiers, kept from now on."""
+        if len(self._known) >= KEPT_REQUESTS:
+            self._known.clear()
+            self._known[b""] = self._odd.append
+        take = self._group(request).rows.append
+        if len(request) <= KEPT_LENGTH:
+            self._known[request] = take
+        return take
 
     def _group(self, request: bytes) -> Group:
         """The group of a request without identifiers."""
@@ -222,52 +243,54 @@ class Ledger(Generic[Mark]):
             self.routes[name] = Route(name, buckets, window)
         return self.routes[name]
 
-    def _settle(self) -> None:
-        """Sum all rows that wait; end a part of the window when it is time."""
+    def _settle(self, least: int = 1) -> None:
+        """Sum the rows of groups that have at least so many; end a part of the window when it is time."""
         for group in self._groups.values():
-            if group.rows:
+            if len(group.rows) >= least:
+                self._waiting -= len(group.rows)
                 self._sum(group)
-        self._waiting = 0
+        self._unsettled = 0
         now = self._monotonic()
         if now >= self._next_turn:
             self._next_turn = now + self._scheme.window_seconds / PARTS
             for route in self.routes.values():
+                route.settle()
                 route.turn(now)
 
     def _sum(self, group: Group) -> None:
+        """Sum the columns of a group's rows."""
         route, form = group.route, self._scheme.form
-        _, statuses, sizes, times, traces, _ = zip(*group.rows, strict=True)
+        _, statuses, sizes, times, *traces, _ = zip(*group.rows, strict=True)
         if group.dropped:
             self.dropped += len(group.rows)
         group.rows.clear()
-        self._count(route.name, group.method, Counter(statuses))
+        group.statuses.update(statuses)
         route.bytes += form.total_size(sizes)
         route.durations.total += form.total_time(times) / form.per_second
-        place = self._places.__getitem__
-        for bucket, count in Counter(map(place, times)).items():
-            if bucket is not None:
-                route.durations.counts[bucket] += count
-        if form.traced:
-            seen = {place(time): (time, trace) for time, trace in zip(times, traces, strict=True) if trace}
-            for bucket, (time, trace) in seen.items():
-                if bucket is not None:
-                    exemplar = Exemplar(trace_labels(trace), float(time) / form.per_second, self.last_line)
-                    route.durations.exemplars[bucket] = exemplar
+        route.places.update(map(self._places.__getitem__, times))
+        for column in traces:
+            self._note(route, times, column)
 
-    def _count(self, route: str, method: str, statuses: Counter[Cell]) -> None:
-        for known in STATUSES:
-            self.cells.setdefault((route, method, known), 0)
-        for status, count in statuses.items():
-            key = (route, method, f"{int(status) // 100}xx")
-            self.cells[key] = self.cells.get(key, 0) + count
+    def _note(self, route: Route, times: Sequence[Cell], traces: Sequence[bytes]) -> None:
+        """Keep the last request of each bucket that names its trace."""
+        place, per_second = self._places.__getitem__, self._scheme.form.per_second
+        last = {place(taken): (taken, trace) for taken, trace in zip(times, traces, strict=True) if trace}
+        last.pop(NO_TIME, None)
+        for bucket, (taken, trace) in last.items():
+            exemplar = Exemplar(trace_labels(trace), float(taken) / per_second, self.last_line)
+            route.durations.exemplars[bucket] = exemplar
 
-
-def _keep(kept: dict[bytes, Taker], request: bytes, take: Taker) -> None:
-    """Remember what takes a request's rows."""
-    if len(kept) >= KEPT_REQUESTS:
-        kept.clear()
-    if len(request) <= KEPT_LENGTH:
-        kept[request] = take
+    def _cells(self) -> dict[tuple[str, str, str], int]:
+        """Requests by route, method and class of status; the usual classes from the first request on."""
+        cells: dict[tuple[str, str, str], int] = {}
+        for group in self._groups.values():
+            labels = (group.route.name, group.method)
+            for status in STATUSES:
+                cells.setdefault((*labels, status), 0)
+            for digit, count in group.statuses.items():
+                key = (*labels, f"{int(digit)}xx")
+                cells[key] = cells.get(key, 0) + count
+        return cells
 
 
 def trace_labels(trace: bytes) -> tuple[tuple[str, str], ...]:

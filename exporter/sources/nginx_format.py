@@ -70,11 +70,11 @@ _LINE_END = rb"\r?+\n"
 _REST_OF_LINE = rb"[^\n]*+\n"
 _ODD_LINE = rb"|([^\n]*+\n)"
 _REST_OF_QUOTED = rb'(?:[^"\\\n]++|\\[^\n])*+'
-_STATUS_CODE = rb"([1-5][0-9][0-9])"
+_STATUS_CLASS = rb"([1-5])[0-9][0-9]"
 _BYTES = rb"(?:(0|[1-9][0-9]{0,%d}+)|-)" % (MAX_SIZE_DIGITS - 1)
 _TRACE_ID = rb"([0-9A-Za-z][0-9A-Za-z_-]{7,63}+)"
 #: `$request_method` and a path on their own, which make a request together.
-_METHOD, _PATH = ODD + 1, ODD + 2
+_METHOD, _PATH = TRACE + 1, TRACE + 2
 _SPLIT_REQUEST = {_METHOD: ("request_method",), _PATH: ("request_uri", "uri", "document_uri")}
 
 
@@ -108,7 +108,7 @@ def compiled(text: str, tail: bytes = b"", tail_per_second: float = 1.0) -> Text
     before, fields = _parse(text)
     fields = _with_columns(fields)
     columns = [field.column for field in fields if field.column is not None] + ([SECONDS] if tail else [])
-    missing = [column for column in COLUMNS if column not in columns and not (column == REQUEST and _PATH in columns)]
+    missing = [column for column in (SIZE, SECONDS) if column not in columns]
     quick, strict = (
         re.compile(_pattern(before, fields, tail, len(missing), strict=strict)) for strict in (False, True)
     )
@@ -224,7 +224,7 @@ def _counted(field: Field, *, strict: bool) -> bytes:
         REQUEST: b"([A-Za-z]++ %b%b" % (path, rest),
         _METHOD: b"([A-Za-z]++)",
         _PATH: b"(%b%b" % (path, rest),
-        STATUS: _STATUS_CODE,
+        STATUS: _STATUS_CLASS,
         SIZE: _BYTES,
         SECONDS: b"(?:%b|-)" % time_pattern(TIMES.get(field.variable, 1.0)),
         TRACE: b"(?:%b(?=%b)|%b)" % (_TRACE_ID, re.escape(field.end), rest),
@@ -243,11 +243,13 @@ def _path(field: Field, *, strict: bool) -> bytes:
 
 def _shape(columns: Sequence[int]) -> Callable[[Groups], Sequence[Row]]:
     """What makes rows of groups that fill *columns*."""
-    if _PATH not in columns:
-        order = [columns.index(column) for column in range(REQUEST, ODD + 1)]
-        if order == sorted(order):
-            return as_they_are
-        pick = itemgetter(*order)
-        return lambda groups: [pick(row) for row in groups]
-    pick = itemgetter(*(columns.index(column) for column in (_METHOD, _PATH, *range(STATUS, ODD + 1))))
-    return lambda groups: [(method and b"%b %b" % (method, path), *rest) for method, path, *rest in map(pick, groups)]
+    wanted = [STATUS, SIZE, SECONDS, *([TRACE] if TRACE in columns else []), ODD]
+    if _PATH in columns:
+        pick = itemgetter(*(columns.index(column) for column in (_METHOD, _PATH, *wanted)))
+        return lambda groups: [
+            (method and b"%b %b" % (method, path), *rest) for method, path, *rest in map(pick, groups)
+        ]
+    if list(columns) == [REQUEST, *wanted]:
+        return as_they_are
+    pick = itemgetter(*(columns.index(column) for column in (REQUEST, *wanted)))
+    return lambda groups: [pick(row) for row in groups]

@@ -88,7 +88,6 @@ def test_feed_stays_bounded_under_attack(ledger: Ledger[int], monkeypatch: pytes
     for number in range(1000):
         fed(ledger, line(f"/x{number}y", method=f"M{chr(65 + number % 26)}", seconds=f" 0.{number}"))
     assert len(ledger._known) <= 51
-    assert len(ledger._normal) <= 50
     assert len(ledger._places) <= 50
     assert len(ledger.cells) == 16
     assert ledger.lines == sum(ledger.cells.values()) == 1000
@@ -98,7 +97,6 @@ def test_feed_keeps_no_long_request(ledger: Ledger[int]) -> None:
     """Paths of a server's whole line buffer are counted, and not remembered."""
     fed(ledger, line("/" + "x" * 60_000))
     assert list(ledger._known) == [b""]
-    assert not ledger._normal
 
 
 def test_feed_counts_unparsed_lines(ledger: Ledger[int], clock: Clock) -> None:
@@ -123,11 +121,15 @@ def test_settled_has_the_last_chunk_and_its_mark(ledger: Ledger[int]) -> None:
         assert (ledger.mark, ledger.cells["/a", "GET", "2xx"]) == (3, 3)
 
 
-def test_feed_sums_before_too_many_rows_wait(ledger: Ledger[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are not kept until somebody looks."""
-    monkeypatch.setattr(module, "WAITING_ROWS", 10)
-    ledger.feed(line() * 25, 1)
-    assert ledger.cells["/a", "GET", "2xx"] == 25
+def test_feed_sums_rows_of_large_groups_first(ledger: Ledger[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are not kept until somebody looks; those of rare routes wait for company, up to a limit."""
+    monkeypatch.setattr(module, "WAITING_ROWS", 100)
+    monkeypatch.setattr(module, "MOST_WAITING_ROWS", 150)
+    for waiting in (4, 8, 12):
+        ledger.feed(line("/often") * 100 + line("/rare") * 4, 1)
+        assert ledger._waiting == waiting
+    ledger.feed(line("/rare") * 60 + line("/b") * 60 + line("/c") * 60, 1)
+    assert ledger._waiting == 0
 
 
 def test_feed_keeps_an_exemplar_of_each_bucket(clock: Clock) -> None:
