@@ -11,7 +11,7 @@ import msgspec
 from exporter.walks.client import Client
 from exporter.walks.failures import Failure, StepResult, describe
 from exporter.walks.findings import Rule
-from exporter.walks.message import Deadline, Reply, StepFailed, split_url
+from exporter.walks.message import Deadline, Reply, StepFailed, failure_of, split_url
 from exporter.walks.plan import check_names, check_needed, check_seconds
 from exporter.walks.request_rule import RequestRule, check_headers
 from exporter.walks.schema import SchemaCheck, schema_check
@@ -138,8 +138,8 @@ class ApiCheck:
         checks = self._endpoint.checks()
         try:
             reply = self._ask(visitor, words)
-        except StepFailed as problem:
-            problems, seconds = dict.fromkeys(checks, problem), self._monotonic() - started
+        except Exception as error:  # noqa: BLE001 -- one of the four edges: one worker turn
+            problems, seconds = dict.fromkeys(checks, failure_of(error)), self._monotonic() - started
         else:
             problems, seconds = self._problems(reply), reply.seconds
         passed = {check: check not in problems for check in checks}
@@ -169,8 +169,8 @@ class ApiCheck:
         for check, judge in judges.items():
             try:
                 judge(reply)
-            except StepFailed as problem:
-                problems[check] = problem
+            except Exception as error:  # noqa: BLE001 -- as above
+                problems[check] = failure_of(error)
         return problems
 
     def _check_sla(self, reply: Reply) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from exporter.walks.client import Client
 from exporter.walks.failures import DETAIL_CHARACTERS, Failure, StepResult, Walk, describe
 from exporter.walks.findings import Capture, Rule, as_number
-from exporter.walks.message import REASONS, Deadline, Reply, StepFailed
+from exporter.walks.message import REASONS, Deadline, Reply, StepFailed, failure_of
 from exporter.walks.plan import Plan, check_names, check_needed, check_seconds, check_steps
 from exporter.walks.request_rule import RequestRule, check_headers
 from exporter.walks.secret_words import SecretWords
@@ -133,8 +133,8 @@ class _Run:
         problem: StepFailed | None = None
         try:
             self._judge(step, self._ask(step, deadline), started)
-        except StepFailed as error:
-            problem = error
+        except Exception as error:  # noqa: BLE001 -- one of the four edges: one worker turn
+            problem = failure_of(error)
         seconds = self._monotonic() - started
         self._steps.append(StepResult(step.name, problem is None, seconds))
         self._tell(step)

@@ -1,6 +1,8 @@
 """What goes out and what comes back, within which time, and why it did not work."""
 
+import logging
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +10,10 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from chassis.logs import event
 from exporter.errors import ExporterError
+
+log = logging.getLogger(__name__)
 
 #: Why a step fails; the whole set, because it is a label.
 REASONS = (
@@ -38,6 +43,21 @@ class StepFailed(ExporterError):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+def failure_of(error: Exception) -> StepFailed:
+    """*error* as a failed step; one that nobody foresaw is logged, because it is a fault of ours."""
+    if isinstance(error, StepFailed):
+        return error
+    told = f"{type(error).__name__}: {error}"
+    event(log, logging.ERROR, f"a step failed in an unforeseen way: {type(error).__name__}", where=_where(error))
+    return StepFailed("error", told)
+
+
+def _where(error: Exception) -> str:
+    """File and line that raised *error*; its text may hold a secret."""
+    frame = traceback.extract_tb(error.__traceback__, -1)
+    return f"{frame[0].filename}:{frame[0].lineno}" if frame else "unknown"
 
 
 class Deadline:

@@ -1,4 +1,5 @@
 import gzip
+import os
 import socket
 import ssl
 import subprocess
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporter.walks.client import Client
 from exporter.walks.message import Deadline, Reply, Request, StepFailed
@@ -15,6 +18,8 @@ from exporter.walks.tls import TlsRule
 from tests.exporter.walk_doubles import Script, Shop, open_shop, raw_server
 
 LIMIT = 64 * 1024
+#: More for a long run: NIGHTSHIFT_FUZZ_CASES=200000.
+FUZZ_CASES = int(os.environ.get("NIGHTSHIFT_FUZZ_CASES", "300"))
 
 
 def ask(url: str, seconds: float = 5.0, method: str = "GET", **tls: str | bool) -> Reply:
@@ -150,6 +155,57 @@ def test_send_header_with_a_line_break_is_not_sent() -> None:
     with open_shop(Shop()) as shop, pytest.raises(StepFailed):
         Client(TlsRule(), LIMIT).send(Request("GET", shop.url, (("X", "a\r\nInjected: b"),)), Deadline(5))
     assert shop.asked == []
+
+
+PIECES = st.sampled_from(
+    [
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.0 -1 \r\n",
+        b"HTTP/1.1 204 \r\n",
+        b"Content-Length: 5\r\n",
+        b"Content-Length: -5\r\n",
+        b"Content-Length: 99999999999999999999\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Content-Encoding: gzip\r\n",
+        b"Content-Encoding: deflate\r\n",
+        b"Set-Cookie: a=b\r\n",
+        b"\r\n",
+        b"5\r\nhello\r\n",
+        b"-1\r\n",
+        b"0\r\n\r\n",
+        b"fffffffffffffffffff\r\n",
+        gzip.compress(b"hello"),
+        zlib.compress(b"x" * 200_000),
+    ]
+)
+
+
+class Paired(Client):
+    """A client of a server that sends what it is told and ends, whatever it is asked."""
+
+    def __init__(self, near: socket.socket) -> None:
+        super().__init__(TlsRule(), LIMIT)
+        self._near = near
+
+    def _open(self, *_: object) -> socket.socket:
+        return self._near
+
+
+@settings(deadline=None, max_examples=FUZZ_CASES)
+@given(st.lists(PIECES | st.binary(max_size=30), max_size=8))
+def test_send_any_bytes_are_an_answer_or_a_reason(pieces: list[bytes]) -> None:
+    """Whatever a server sends, a step gets an answer of bounded size or fails for one of the reasons."""
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(b"".join(pieces))
+        far.shutdown(socket.SHUT_WR)
+        try:
+            reply = Paired(near).send(Request("GET", "http://h/"), Deadline(5))
+        except StepFailed as failed:
+            reply = Reply(failed.reason, 0, (), b"")
+    assert reply.url in ("http://h/", "protocol", "too_large")
+    assert len(reply.body) <= LIMIT
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from chassis import config_file
 from exporter.walks.failures import Walk
-from exporter.walks.journey import HttpWalker, Journey
+from exporter.walks.journey import HttpWalker, Journey, Step
 from tests.exporter.walk_doubles import Shop, open_shop, raw_server
 
 PURCHASE = {
@@ -222,6 +222,23 @@ def test_walk_captured_value_stays_in_its_place_of_the_url(value: str) -> None:
         found = walk({"steps": steps}, shop.url)
     assert found.failure is None
     assert set(shop.asked[1][1].removeprefix("/item/")).isdisjoint("/?#@\r\n ")
+
+
+def test_walk_unforeseen_error_fails_the_step(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault of our own is a failed run and a line in the log, not a run that goes on looking well."""
+
+    def stumble(*_: object) -> None:
+        raise ZeroDivisionError("with a secret")
+
+    monkeypatch.setattr(Step, "check_status", stumble)
+    with open_shop(Shop()) as shop:
+        found = walk({"steps": [{"name": "a", "url": "/"}]}, shop.url)
+    assert found.failure is not None
+    assert (found.failure.reason, found.failure.detail) == ("error", "ZeroDivisionError: with a secret")
+    assert "ZeroDivisionError" in caplog.text
+    assert "with a secret" not in caplog.text
 
 
 def test_walk_captured_dots_are_refused() -> None:
