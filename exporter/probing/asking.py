@@ -155,16 +155,20 @@ def families(module: Module, attempt: Attempt) -> list[Family]:
 
 def _rendered(found: Sequence[Family], form: Format) -> bytes:
     """The exposition of *found*; its text is kept without its values, as it is the same at every probe of a target."""
-    names = tuple([prefix for family in found for prefix in family.samples])
-    values = tuple([value for family in found for value in family.samples.values()])
-    template = _templates.get((form.openmetrics, names))
+    names: list[str] = []
+    values: list[float] = []
+    for family in found:
+        names += family.samples
+        values += family.samples.values()
+    key = (form.openmetrics, tuple(names))
+    template = _templates.get(key)
     if template is None:
         text = render([_with_marks(family) for family in found], form).decode()
         template = text.replace("%", "%%").replace(_MARK, "%s")
         if len(_templates) >= _KEPT_QUESTIONS:
             _templates.clear()
-        _templates[form.openmetrics, names] = template
-    return (template % values).encode()
+        _templates[key] = template
+    return (template % tuple(values)).encode()
 
 
 def _with_marks(family: Family) -> Family:

@@ -1,6 +1,7 @@
 """The metrics of `/probe` that several probers have, by blackbox_exporter's names, so that its boards go on working."""
 
 import zlib
+from functools import cache
 
 from exporter.families import Family, Metric
 from exporter.probing.attempt import Attempt, TlsFacts
@@ -58,9 +59,15 @@ def labelled(metric: Metric, value: float, *labels: str) -> Family:
 def phases(metric: Metric, attempt: Attempt, names: tuple[str, ...]) -> Family:
     """A family of the seconds of each phase; a phase that was not reached took none."""
     family = Family(metric)
-    for name in names:
-        family.add(attempt.phases.get(name, 0.0), name)
+    spent = attempt.phases
+    family.samples = {prefix: spent.get(name, 0.0) for prefix, name in _phase_prefixes(metric, names)}
     return family
+
+
+@cache
+def _phase_prefixes(metric: Metric, names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The rendered name and label of each phase, and the phase."""
+    return [(metric.prefixes[name,], name) for name in names]
 
 
 def _tls(facts: TlsFacts) -> list[Family]:
