@@ -151,6 +151,19 @@ RULES: tuple[Rule, ...] = tuple(
         ("name after a preposition", " ", rf"(?:(?<=ed for )|(?<=ed by )|(?<=\bfrom ))(?=[a-z]){_NAME}(?![:=])", _W),
         ("name before an address", "for ", rf"(?<=\bfor ){_NAME}(?= {_PREPOSITION} \x00| [\[(])", _W),
         ("after colon", ":", rf"(\b[a-z]++[A-Z]\w*+:)(?!/)[A-Za-z][{_IN_WORD}]*+(?![:(=])", r"\1" + _W),
+        (
+            "field of a record",
+            ":",
+            rf"(?<=[,;{{(\[] )(\w++ ?): ?[A-Za-z][{_IN_WORD}]*+(?=\s?[,;)}}\]]|$)",
+            r"\1: " + _W,
+        ),
+        ("in angles", "<", rf"(?<![<\w])<[A-Za-z\x00][{_IN_WORD}]*+>", _W),
+        (
+            "list of names",
+            ",",
+            rf"{_START}[A-Za-z\x00][{_IN_WORD}]*+(?:, ?[A-Za-z\x00][{_IN_WORD}]*+){{2,}}+(?![=:(])",
+            _W,
+        ),
         ("in braces", "{", rf"(?<=\w)\{{[A-Za-z][{_IN_WORD}]*+(?![:=])", "{" + _W),
         (
             "in brackets",

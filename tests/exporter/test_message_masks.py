@@ -24,6 +24,9 @@ ONE_EVENT = {
     "name after a preposition": ("login failed for admin.", "login failed for jane."),
     "name before an address": ("password for root from 10.0.0.1", "password for Backup from 10.0.0.1"),
     "after colon": ("moved newPosition:left", "moved newPosition:right"),
+    "field of a record": ("Task { kind: batch, state: done }", "Task { kind: stream, state: lost }"),
+    "in angles": ("mail from <root> deferred", "mail from <ann> deferred"),
+    "list of names": ("groups are adm, cdrom, sudo", "groups are adm, lp, ssh, video"),
     "in braces": ("gone: Window{Main u0}", "gone: Window{Dialog u0}"),
     "in brackets": ("Link [LNKA] up", "Link [LNKB, LNKC] up"),
     "snake case": ("mounting root_domain", "mounting usr_backup"),
@@ -37,7 +40,7 @@ ONE_EVENT = {
     "space": ("a  problem", "a\tproblem"),
     "list": ("deleting blk1", "deleting blk1 blk2, blk3 and blk4"),
     "nested value": ("release ws=null", "release ws=WorkSource{10045}"),
-    "repetition": ("state <ok> end", "state <ok> <ok> <ok> end"),
+    "repetition": ("slots free busy end", "slots free busy free busy free busy end"),
 }
 
 words = st.sampled_from(["cannot", "reach", "backend", "while", "retry", "closed", "the", "Queue", "lost:", "(again)"])
