@@ -45,7 +45,7 @@ class Wire:
             raise CheckFailed("timeout", f"{where}: no connection within {seconds:g} s") from None
         except (ConnectionRefusedError, FileNotFoundError) as error:
             raise CheckFailed("refused", f"{where}: {error.strerror}") from error
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             raise CheckFailed("error", f"{where}: {getattr(error, 'strerror', None) or error}") from error
         return cls(channel, where, ends)
 

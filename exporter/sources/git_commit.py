@@ -57,6 +57,12 @@ class Checkout:
             SourceUnavailable: there is no repository, or it cannot be read.
             SourceMalformed: its files are not what git writes.
         """
+        try:
+            return self._read()
+        except (OSError, ValueError) as error:  # its files hold names that no system takes
+            raise SourceUnavailable(f"{self._path}: cannot be read: {error}") from error
+
+    def _read(self) -> GitCommit:
         git = self._git_folder()
         common = git / _text(git / "commondir") if (git / "commondir").exists() else git
         commit, place = _resolve(git, common)

@@ -163,6 +163,14 @@ def test_read_garbage_in_head_is_malformed(shop: Path, head: bytes) -> None:
         Checkout(str(shop)).read()
 
 
+@pytest.mark.parametrize("content", [b"a\0b", b"x" * 4000, b"../" * 1000])
+def test_read_impossible_names_are_told(shop: Path, content: bytes) -> None:
+    """A name that no system takes, in the place of the repository's, is a failure with the checkout's path."""
+    (shop / ".git/commondir").write_bytes(content)
+    with pytest.raises(CollectorError, match=str(shop)):
+        Checkout(str(shop)).read()
+
+
 def test_read_loop_of_refs_is_malformed(shop: Path) -> None:
     """A ref that leads to itself ends."""
     (shop / ".git/refs/heads/main").write_text("ref: refs/heads/main\n")

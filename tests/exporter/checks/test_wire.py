@@ -86,7 +86,7 @@ def test_open_nobody_is_refused(tmp_path: Path) -> None:
         assert failure.value.reason == "refused"
 
 
-@pytest.mark.parametrize("address", [("no-such-host.invalid", 9), ("x" * 80, 9), "/" + "x" * 300])
+@pytest.mark.parametrize("address", [("no-such-host.invalid", 9), ("x" * 80, 9), ("a\0b", 9), "/" + "x" * 300])
 def test_open_impossible_address_is_an_error(address: tuple[str, int] | str) -> None:
     """A name that nobody knows and a path that is too long are told, not raised as they come."""
     with pytest.raises(CheckFailed) as failure:
