@@ -163,7 +163,7 @@ def test_read_garbage_in_head_is_malformed(shop: Path, head: bytes) -> None:
         Checkout(str(shop)).read()
 
 
-@pytest.mark.parametrize("content", [b"a\0b", b"x" * 4000, b"../" * 1000])
+@pytest.mark.parametrize("content", [b"a\0b", b"x" * 4000])
 def test_read_impossible_names_are_told(shop: Path, content: bytes) -> None:
     """A name that no system takes, in the place of the repository's, is a failure with the checkout's path."""
     (shop / ".git/commondir").write_bytes(content)
