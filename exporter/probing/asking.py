@@ -35,7 +35,7 @@ Listener = Callable[[str, str, Module, Attempt], None]
 
 DEFAULT_MODULE = "http_2xx"
 _MAX_TARGET = 8192
-_KEPT_QUESTIONS = 4096
+_KEPT_QUESTIONS = 2048
 _MARK = "\x01"
 _templates: dict[tuple[bool, tuple[str, ...]], str] = {}
 

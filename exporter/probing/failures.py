@@ -9,7 +9,7 @@ from exporter.probing.attempt import Attempt
 from exporter.probing.modules import Module
 
 #: Targets of which failures are kept; past it, those that have not failed for the longest time are forgotten.
-MAX_TARGETS = 4096
+MAX_TARGETS = 2048
 
 
 @dataclass(frozen=True, slots=True)

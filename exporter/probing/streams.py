@@ -16,6 +16,8 @@ from exporter.probing.engine import Loop, Task
 
 #: Bytes taken from a socket at once.
 PIECE_BYTES = 65536
+#: Pieces taken in a row before the other tasks have their turn: a fast sender must not keep the engine to itself.
+BURST_PIECES = 4
 
 #: `_ssl.ENCODING_DER`.
 _DER = 2
@@ -41,6 +43,7 @@ class Stream(AbstractContextManager["Stream"]):
         self._loop = loop
         made = accepted or socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
         self.socket = made
+        self._burst = 0
         self._port = loop.watch(made)
 
     def __exit__(
@@ -93,10 +96,15 @@ class Stream(AbstractContextManager["Stream"]):
                 yield wake_at
                 if wake_at is not None and self._loop.now() >= wake_at:
                     return None
+            self._burst += 1
+            if self._burst > BURST_PIECES:
+                self._burst = 0
+                yield self._loop.now()
             try:
                 return self.socket.recv(PIECE_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 self._port.readable = False
+                self._burst = 0
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
                 return b""
 

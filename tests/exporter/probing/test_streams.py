@@ -1,9 +1,10 @@
 import socket
+from itertools import pairwise
 
 import pytest
 
 from exporter.probing.engine import Loop, Task
-from exporter.probing.streams import Stream
+from exporter.probing.streams import BURST_PIECES, PIECE_BYTES, Stream
 from tests.exporter.probing.talkers import talking
 
 
@@ -43,6 +44,35 @@ def test_stream_receive_gives_none_at_the_time_it_was_told() -> None:
 
         assert loop.run(reader(), loop.now() + 10) is None
     assert got == [None]
+    loop.close()
+
+
+def test_stream_fast_sender_lets_others_have_their_turn() -> None:
+    """While one task takes all that a sender can send, another one is resumed in between."""
+    taken, seen = [0], []
+    loop = Loop()
+
+    def flood(connection: socket.socket) -> None:
+        connection.sendall(bytes(20_000_000))
+
+    def other() -> Task[None]:
+        while taken[0] < 20_000_000:
+            seen.append(taken[0])
+            yield loop.now()
+
+    with talking(flood) as server:
+
+        def reader() -> Task[None]:
+            with Stream(loop, socket.AF_INET) as stream:
+                yield from stream.connect((socket.AF_INET, ("127.0.0.1", server.port)))
+                while data := (yield from stream.receive()):
+                    taken[0] += len(data)
+
+        loop.start(reader(), loop.now() + 20, lambda _: None)
+        loop.start(other(), loop.now() + 20, lambda _: None)
+        while loop.running:
+            loop.turn(1)
+    assert max(after - before for before, after in pairwise(seen)) <= BURST_PIECES * PIECE_BYTES
     loop.close()
 
 
