@@ -36,9 +36,8 @@ class ContainerNames:
         taken: dict[str, str] = {}
         for key in ids:
             name = self._name(key)
-            if name in taken:
-                name = f"{name}-{key[:SHORT]}"
-            taken[name] = key
+            candidates = (name, f"{name}-{key[:SHORT]}", f"{name}-{key}")
+            taken[next(free for free in candidates if free not in taken)] = key
         return {key: name for name, key in taken.items()}
 
     def _name(self, key: str) -> str:

@@ -43,6 +43,12 @@ def test_names_are_unique(tmp_path: Path) -> None:
     assert ContainerNames({}, str(tmp_path)).names([A, B]) == {A: "shop", B: f"shop-{'b' * 12}"}
 
 
+def test_names_of_similar_ids_are_unique() -> None:
+    """Also where the beginnings of the ids are the same."""
+    ids = [f"{number:064x}" for number in range(5)]
+    assert len(set(ContainerNames({}, "").names(ids).values())) == 5
+
+
 @pytest.mark.parametrize("content", [b"", b"null", b'{"Name": 3}', b"[" * 100_000, b"\xff", b" " * 2_000_000])
 def test_names_unreadable_file_leaves_the_id(tmp_path: Path, content: bytes) -> None:
     """A file that is garbage or huge costs the name only."""
