@@ -5,13 +5,15 @@ All lines of a chunk are read at once; where one of them is wrong they are read 
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Annotated, Generic, TypeVar, cast
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from exporter.sources.access_log import MAX_SECONDS, MAX_SIZE_DIGITS, Cell, Row, request_of
 
+#: A status' first digit, as text formats have it.
+_CLASSES = tuple(b"%d" % digit for digit in range(6))
 #: What JSON that is none raises.
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _TRACE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{7,63}")
@@ -100,13 +102,9 @@ class JsonFormat(Generic[Line]):
         """Nothing: a line that was left out is in another format."""
         return ()
 
-    def total_size(self, sizes: Iterable[Cell]) -> int:
-        """The sum of a column of sizes."""
-        return sum(filter(None, cast("Iterable[int]", sizes)))
-
-    def total_time(self, times: Iterable[Cell]) -> float:
-        """The sum of a column of request times."""
-        return sum(filter(None, cast("Iterable[float]", times)))
+    def numbers(self, column: Iterable[Cell]) -> list[int | float]:
+        """The numbers of a column."""
+        return [cell for cell in column if not isinstance(cell, bytes)]
 
 
 def nginx_row(line: NginxLine) -> Row:
@@ -117,20 +115,27 @@ def nginx_row(line: NginxLine) -> Row:
         target = rest.partition(" ")[0]
     size = line.bytes_sent if line.body_bytes_sent is None else line.body_bytes_sent
     trace = line.http_traceparent or line.trace_id or line.request_id
-    return request_of(method, target), line.status // 100, size, _time(line.request_time), _trace(trace), b""
+    return request_of(method, target), _CLASSES[line.status // 100], size, _time(line.request_time), _trace(trace), b""
 
 
 def caddy_row(line: CaddyLine) -> Row:
     """The row of Caddy's line."""
     request = request_of(line.request.method, line.request.uri)
-    return request, line.status // 100, line.size, _time(line.duration), _trace(line.trace_id), b""
+    return request, _CLASSES[line.status // 100], line.size, _time(line.duration), _trace(line.trace_id), b""
 
 
 def traefik_row(line: TraefikLine) -> Row:
     """The row of Traefik's line."""
     request = request_of(line.request_method, line.request_path)
     time = _time(line.duration)
-    return request, line.downstream_status // 100, line.downstream_content_size, time, _trace(line.trace_id), b""
+    return (
+        request,
+        _CLASSES[line.downstream_status // 100],
+        line.downstream_content_size,
+        time,
+        _trace(line.trace_id),
+        b"",
+    )
 
 
 def _time(given: float | None) -> Cell:

@@ -7,17 +7,18 @@ summed later, each by one call, which is three times quicker than adding line by
 import re
 import threading
 import time
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
 from typing import Generic, TypeVar
 
 from exporter.analysis.outliers import above, fence
 from exporter.analysis.windows import PARTS, Window
 from exporter.families import Exemplar, Histogram
-from exporter.sources.access_log import Cell, LineFormat, Row
+from exporter.sources.access_log import LineFormat, Row
 from exporter.sources.routes import OTHER_ROUTE, Routes, method_of, without_identifiers
 
 Mark = TypeVar("Mark")
@@ -26,17 +27,16 @@ Taker = Callable[[Row], None]
 
 #: Shown as 0 from a route's first request on, so that the first error is an increase.
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
+CLASSES = (b"1", b"2", b"3", b"4", b"5")
 #: Whenever so many rows wait, those of groups with enough of them are summed: a sum of few costs as many calls as one
 #: of many, and more than some thousands of rows do not fit into the processor's cache. Beyond the most, all are summed.
 WAITING_ROWS = 2048
 ENOUGH_ROWS = 64
 MOST_WAITING_ROWS = 8192
-#: Kept texts of requests and of request times; a full memory is emptied (a guard against invented paths).
+#: Kept texts of requests; a full memory is emptied (a guard against invented paths).
 KEPT_REQUESTS = 4096
-KEPT_TIMES = 2048
 #: Longer requests are not kept.
 KEPT_LENGTH = 512
-NO_TIME = -1
 #: Fewer request times in the window do not tell what is usual.
 MIN_OBSERVATIONS = 100
 
@@ -49,22 +49,28 @@ class Route:
 
     Attributes:
         outliers: requests that took far longer than usual, by median and MAD of the window before.
-        places: observations by the number of their bucket.
+        cumulative: request times in each bucket and those below it.
     """
 
-    __slots__ = ("bytes", "durations", "name", "outliers", "places", "window")
+    __slots__ = ("bytes", "cumulative", "durations", "name", "outliers", "window")
 
     def __init__(self, name: str, buckets: tuple[float, ...], window: Window) -> None:
         self.name = name
         self.bytes = 0
         self.outliers = 0
         self.durations = Histogram(buckets)
-        self.places: Counter[int] = Counter()
+        self.cumulative = [0] * (len(buckets) + 1)
         self.window = window
 
+    def add(self, times: Sequence[float], limits: Sequence[float]) -> None:
+        """Count ascending request times by the *limits* of the buckets, in the same unit."""
+        for bucket, limit in enumerate(limits):
+            self.cumulative[bucket] += bisect_right(times, limit)
+        self.cumulative[-1] += len(times)
+
     def settle(self) -> None:
-        """Show the counted buckets in `durations`; what had no request time is in none."""
-        self.durations.counts = [self.places[bucket] for bucket in range(len(self.durations.counts))]
+        """Show what was counted in `durations`."""
+        self.durations.counts = [high - low for low, high in pairwise((0, *self.cumulative))]
 
     def observed(self) -> list[int]:
         """The counts of the window's request times; none where they are too few to tell anything."""
@@ -90,23 +96,7 @@ class Group:
         self.method = method
         self.dropped = dropped
         self.rows: list[Row] = []
-        self.statuses: Counter[Cell] = Counter()
-
-
-class Places(dict[Cell, int]):
-    """The bucket of each request time as it is written, found at the first look-up; `NO_TIME` for a missing one."""
-
-    def __init__(self, bounds: Sequence[float], per_second: float) -> None:
-        super().__init__()
-        self._bounds = bounds
-        self._per_second = per_second
-
-    def __missing__(self, written: Cell) -> int:
-        if len(self) >= KEPT_TIMES:
-            self.clear()
-        place = NO_TIME if written == b"" else bisect_left(self._bounds, float(written) / self._per_second)
-        self[written] = place
-        return place
+        self.statuses = dict.fromkeys(CLASSES, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +148,8 @@ class Ledger(Generic[Mark]):
         self._monotonic = monotonic
         self._next_turn = monotonic() + scheme.window_seconds / PARTS
         self._lock = threading.Lock()
-        self._places = Places(scheme.buckets, scheme.form.per_second)
+        # Rounded where the unit made 569999.9999999999 of 0.57, or a request of exactly a limit would be above it.
+        self._limits = [float(f"{bound * scheme.form.per_second:.12g}") for bound in scheme.buckets]
         self._groups: dict[tuple[str, str, bool], Group] = {}
         self._waiting = self._unsettled = 0
         #: Rows without a request, and rows whose request is seen for the first time.
@@ -264,21 +255,26 @@ class Ledger(Generic[Mark]):
         if group.dropped:
             self.dropped += len(group.rows)
         group.rows.clear()
-        group.statuses.update(statuses)
-        route.bytes += form.total_size(sizes)
-        route.durations.total += form.total_time(times) / form.per_second
-        route.places.update(map(self._places.__getitem__, times))
-        for column in traces:
-            self._note(route, times, column)
+        digits = b"".join(statuses)
+        for digit in CLASSES:
+            group.statuses[digit] += digits.count(digit)
+        route.bytes += int(sum(form.numbers(sizes)))
+        seconds = form.numbers(times)
+        ordered = sorted(seconds)
+        route.durations.total += sum(seconds) / form.per_second
+        route.add(ordered, self._limits)
+        if traces and len(seconds) == len(times):
+            self._note(route, ordered, dict(zip(seconds, traces[0], strict=True)))
 
-    def _note(self, route: Route, times: Sequence[Cell], traces: Sequence[bytes]) -> None:
-        """Keep the last request of each bucket that names its trace."""
-        place, per_second = self._places.__getitem__, self._scheme.form.per_second
-        last = {place(taken): (taken, trace) for taken, trace in zip(times, traces, strict=True) if trace}
-        last.pop(NO_TIME, None)
-        for bucket, (taken, trace) in last.items():
-            exemplar = Exemplar(trace_labels(trace), float(taken) / per_second, self.last_line)
-            route.durations.exemplars[bucket] = exemplar
+    def _note(self, route: Route, ordered: Sequence[float], traces: Mapping[float, bytes]) -> None:
+        """Keep of each bucket the slowest request of these, where it names its trace."""
+        for bucket, limit in enumerate((*self._limits, inf)):
+            place = bisect_right(ordered, limit)
+            slowest = ordered[place - 1] if place else -1.0
+            trace = traces.get(slowest)
+            if trace and (not bucket or slowest > self._limits[bucket - 1]):
+                seconds = slowest / self._scheme.form.per_second
+                route.durations.exemplars[bucket] = Exemplar(trace_labels(trace), seconds, self.last_line)
 
     def _cells(self) -> dict[tuple[str, str, str], int]:
         """Requests by route, method and class of status; the usual classes from the first request on."""
@@ -288,8 +284,9 @@ class Ledger(Generic[Mark]):
             for status in STATUSES:
                 cells.setdefault((*labels, status), 0)
             for digit, count in group.statuses.items():
-                key = (*labels, f"{int(digit)}xx")
-                cells[key] = cells.get(key, 0) + count
+                key = (*labels, f"{digit.decode()}xx")
+                if count or key in cells:
+                    cells[key] = cells.get(key, 0) + count
         return cells
 
 

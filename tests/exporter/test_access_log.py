@@ -92,10 +92,10 @@ def test_rows_never_goes_back(combined: TextFormat, filling: bytes) -> None:
     assert read(combined, HEAD + filling * (2**20 // len(filling)) + b"\n") == []
 
 
-def test_totals_add_what_is_written(combined: TextFormat) -> None:
-    """Sizes stay whole numbers however large, and what is missing adds nothing."""
-    assert combined.total_size([b"9" * 15, b"", b"1"]) == 10**15
-    assert combined.total_time([b"0.25", b"", b"1"]) == 1.25
+def test_numbers_are_read_as_they_are_written(combined: TextFormat) -> None:
+    """Sizes stay whole numbers however large, and what is missing is none."""
+    assert combined.numbers([b"9" * 15, b"", b"1"]) == [10**15 - 1, 1]
+    assert combined.numbers([b"0.25", b"", b"1"]) == [0.25, 1]
 
 
 @pytest.mark.parametrize(

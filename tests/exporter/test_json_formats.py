@@ -24,14 +24,14 @@ def line(**changes: object) -> bytes:
 @pytest.mark.parametrize(
     ("changes", "row"),
     [
-        ({}, (b"GET /good", 2, 5, 0.5, b"", b"")),
-        ({"status": "404", "request_time": "0.25"}, (b"GET /good", 4, 5, 0.25, b"", b"")),
-        ({"request_method": "PUT", "uri": "/a?b"}, (b"PUT /a", 2, 5, 0.5, b"", b"")),
-        ({"request_id": TRACE}, (b"GET /good", 2, 5, 0.5, TRACE.encode(), b"")),
-        ({"trace_id": 'x" y'}, (b"GET /good", 2, 5, 0.5, b"", b"")),
-        ({"request": "GET /a\n/b HTTP/1.1"}, (b"GET /a/b", 2, 5, 0.5, b"", b"")),
-        ({"request_time": None, "more": [1, {"deep": None}]}, (b"GET /good", 2, 5, b"", b"", b"")),
-        ({"request": "-"}, (b"", 2, 5, 0.5, b"", b"")),
+        ({}, (b"GET /good", b"2", 5, 0.5, b"", b"")),
+        ({"status": "404", "request_time": "0.25"}, (b"GET /good", b"4", 5, 0.25, b"", b"")),
+        ({"request_method": "PUT", "uri": "/a?b"}, (b"PUT /a", b"2", 5, 0.5, b"", b"")),
+        ({"request_id": TRACE}, (b"GET /good", b"2", 5, 0.5, TRACE.encode(), b"")),
+        ({"trace_id": 'x" y'}, (b"GET /good", b"2", 5, 0.5, b"", b"")),
+        ({"request": "GET /a\n/b HTTP/1.1"}, (b"GET /a/b", b"2", 5, 0.5, b"", b"")),
+        ({"request_time": None, "more": [1, {"deep": None}]}, (b"GET /good", b"2", 5, b"", b"", b"")),
+        ({"request": "-"}, (b"", b"2", 5, 0.5, b"", b"")),
     ],
 )
 def test_nginx_row_reads_variables_by_their_names(changes: dict[str, object], row: Row) -> None:
@@ -80,13 +80,13 @@ def test_rows_are_never_more_than_lines(lines: list[bytes]) -> None:
 def test_caddy_row_reads_trace() -> None:
     """Caddy's tracing names the trace."""
     text = b'{"request":{"method":"GET","uri":"/"},"status":200,"traceID":"%b"}\n' % TRACE.encode()
-    assert format_named("caddy_json").rows(text, 1)[0] == (b"GET /", 2, 0, b"", TRACE.encode(), b"")
+    assert format_named("caddy_json").rows(text, 1)[0] == (b"GET /", b"2", 0, b"", TRACE.encode(), b"")
 
 
 def test_traefik_row_reads_trace() -> None:
     """Traefik's tracing names the trace."""
     text = b'{"RequestMethod":"GET","RequestPath":"/","DownstreamStatus":200,"TraceId":"%b"}\n' % TRACE.encode()
-    assert format_named("traefik_json").rows(text, 1)[0] == (b"GET /", 2, 0, b"", TRACE.encode(), b"")
+    assert format_named("traefik_json").rows(text, 1)[0] == (b"GET /", b"2", 0, b"", TRACE.encode(), b"")
 
 
 def test_second_look_finds_nothing() -> None:
