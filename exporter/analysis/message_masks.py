@@ -29,10 +29,17 @@ _START = rf"(?<![{_IN_WORD}])"
 _END = rf"(?![{_IN_WORD}])"
 
 
-def _one_of(words: str) -> str:
+def _one_of(words: str, *, capitalised: bool = False) -> str:
     """An expression for one of *words*, by first letter: a list of 80 words is tried as fast as one of 20."""
     by_first = groupby(sorted(words.split()), key=itemgetter(0))
-    return "(?:" + "|".join(f"{first}(?:{'|'.join(word[1:] for word in same)})" for first, same in by_first) + ")"
+    return (
+        "(?:"
+        + "|".join(
+            (f"[{first}{first.upper()}]" if capitalised else first) + f"(?:{'|'.join(word[1:] for word in same)})"
+            for first, same in by_first
+        )
+        + ")"
+    )
 
 
 _DAY = _one_of("Mon Tue Wed Thu Fri Sat Sun") + "[a-z]*+"
@@ -46,12 +53,15 @@ _SOURCE = _one_of("c h cc cpp cxx hpp py php inc module java kt scala js mjs ts 
 _KEPT_KEY = _one_of("msg message err error exception level severity reason")
 #: Nouns that a name of such a thing follows. No function or method: which one fails is what happened.
 _KIND = _one_of(
-    "account action address app application block branch broker bus channel class client cluster column command"
-    " component constraint container customer database db device directory disk display domain driver event extension"
-    " field file filesystem folder group host image index interface job key label lock model module name network node"
-    " object package page partition path peer plugin pod port process program project proxy queue rack region relation"
-    " repository role schema server service session table tag task tenant thread token topic type url user version view"
-    " volume worker zone"
+    "account action address app application backend block branch broker bucket bus cgroup channel class client"
+    " cluster column comm command component constraint consumer container customer database db dev device"
+    " directory disk display domain driver endpoint event exchange extension field file filesystem flag folder"
+    " frontend group host image index instance interface job key label listener lock machine model module mount"
+    " name namespace network node object package page partition path peer plugin pod policy port process producer"
+    " profile program project proxy queue rack region relation replica repository role route schema server service"
+    " session shard slot snapshot stream subscription table tag task tenant thread token topic type url user"
+    " version vhost view volume worker zone",
+    capitalised=True,
 )
 _PREPOSITION = _one_of("for by of as from to in on at with into via")
 _VERB = rf"(?:{_one_of('is was has had not does did can cannot could')}|[a-z]+ed)"
@@ -66,9 +76,9 @@ _NO_NAME = (
         " unknown unreachable up access certificate connection data error errors failure id input limit login output"
         " quota request response session space state status timeout usage"
     )
-    + r"|\w*(?:ing|ed|tion))"
+    + r"|[a-z]*(?:ing|ed|tion))"
 )
-_NAME = rf"(?!{_NO_NAME}\b)[A-Za-z][{_IN_WORD}]*+"
+_NAME = rf"(?!{_NO_NAME}\b(?!\[))[A-Za-z][{_IN_WORD}]*+"
 
 
 class Rule(NamedTuple):
@@ -133,7 +143,8 @@ RULES: tuple[Rule, ...] = tuple(
             (
                 rf"{_START}(?:~|\.\.?)?/[{_IN_WORD}]*+"
                 rf"|{_START}(?:[\w.-]++/){{2,}}+[{_IN_WORD}]*+"
-                rf"|{_START}[\w-]++/[\w-]*+\.[{_IN_WORD}]++"
+                rf"|{_START}[\w-]++(?:/[\w-]*+\.|(?:\.[\w-]++)++/)[{_IN_WORD}]*+"
+                rf"|(?<=[\w:,)\]\x00] )[a-z][\w-]++/[a-z][\w-]++(?![{_IN_WORD}(:])"
             ),
             _W,
         ),
@@ -143,10 +154,11 @@ RULES: tuple[Rule, ...] = tuple(
             "name of a kind",
             " ",
             (
-                rf"(\b{_PREPOSITION} (?:[a-z-]++ )?{_KIND}) {_NAME}(?![:=])"
-                rf"|(\b{_KIND}) {_NAME}(?= (?:{_PREPOSITION}|{_VERB})\b| ?[\[(,;)\]])"
+                rf"\b(?:({_PREPOSITION} (?:[a-z-]++ )?{_KIND}) {_NAME}(?![:=])"
+                rf"|({_KIND}) {_NAME}(?= (?:{_PREPOSITION}|{_VERB})\b| ?[\[(,;)\]])"
+                rf"|(?<= )({_KIND}:) {_NAME}(?=[,;)\]]|$))"
             ),
-            r"\1\2 " + _W,
+            r"\1\2\3 " + _W,
         ),
         ("name after a preposition", " ", rf"(?:(?<=ed for )|(?<=ed by )|(?<=\bfrom ))(?=[a-z]){_NAME}(?![:=])", _W),
         ("name before an address", "for ", rf"(?<=\bfor ){_NAME}(?= {_PREPOSITION} \x00| [\[(])", _W),
@@ -164,6 +176,7 @@ RULES: tuple[Rule, ...] = tuple(
             rf"{_START}[A-Za-z\x00][{_IN_WORD}]*+(?:, ?[A-Za-z\x00][{_IN_WORD}]*+){{2,}}+(?![=:(])",
             _W,
         ),
+        ("in parentheses", "(", rf"(?<=\w)\([A-Za-z][{_IN_WORD}]*+\)", f"({_W})"),
         ("in braces", "{", rf"(?<=\w)\{{[A-Za-z][{_IN_WORD}]*+(?![:=])", "{" + _W),
         (
             "in brackets",
@@ -172,7 +185,15 @@ RULES: tuple[Rule, ...] = tuple(
             f"[{_W}]",
         ),
         ("snake case", "_", rf"(?<=[\w:,)\]\x00] )[a-z]++(?:_[a-z]++)++(?![{_IN_WORD}(:=])", _W),
-        ("file or host", ".", rf"(?<=[\w:,)\]\x00] )[\w-]++\.[\w-][\w.-]*+(?![{_IN_WORD}(:])", _W),
+        (
+            "file or host",
+            ".",
+            (
+                rf"(?:(?<=[\w:,)\]\x00] )|(?<=[(\[{{<]))(?<![{_IN_WORD}])"
+                rf"[\w-]++\.[\w-][\w.-]*+(?![{_IN_WORD}(:])"
+            ),
+            _W,
+        ),
         ("comparison", _W, r"(?<![\w\x00>])(?:[<>~≈≤≥+]=?|-)\s?\x00", _W),
         ("restated quantity", "(", rf"(\x00 ?{_UNIT}) \(\x00 ?{_UNIT}\)", r"\1"),
         ("unit", _W, rf"\x00 {_UNIT}(?![\w:=])", _W),
