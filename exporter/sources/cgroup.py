@@ -142,9 +142,14 @@ def _seconds(microseconds: int | None) -> float | None:
 
 
 def _read(path: Path) -> str:
-    """The text of a kernel file; empty where it is not there (any more)."""
+    """The text of a kernel file, which comes in one piece; empty where it is not there (any more)."""
     try:
-        with path.open("rb") as file:
-            return file.read(_MAX_BYTES).decode("ascii", "replace")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return os.read(descriptor, _MAX_BYTES).decode("ascii", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
