@@ -24,7 +24,7 @@ def test_stream_sends_more_than_the_socket_takes_at_once() -> None:
         def sender() -> Task[None]:
             with Stream(loop, socket.AF_INET) as stream:
                 yield from stream.connect((socket.AF_INET, ("127.0.0.1", server.port)))
-                yield from stream.send(bytes(20_000_000))
+                yield from stream.send(bytes(4_000_000))
 
         assert loop.run(sender(), loop.now() + 10) is None
     assert counted == [20_000_000]
@@ -53,10 +53,10 @@ def test_stream_fast_sender_lets_others_have_their_turn() -> None:
     loop = Loop()
 
     def flood(connection: socket.socket) -> None:
-        connection.sendall(bytes(20_000_000))
+        connection.sendall(bytes(4_000_000))
 
     def other() -> Task[None]:
-        while taken[0] < 20_000_000:
+        while taken[0] < 4_000_000:
             seen.append(taken[0])
             yield loop.now()
 
