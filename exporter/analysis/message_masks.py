@@ -16,7 +16,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-#: Stands for a parameter inside canonical forms: one character that no text has.
+#: Stands for a parameter inside canonical forms: a character that log lines do not have.
 PARAMETER = "\0"
 #: Stands for a parameter where people read.
 SHOWN_PARAMETER = "<*>"
@@ -31,15 +31,11 @@ _END = rf"(?![{_IN_WORD}])"
 
 def _one_of(words: str, *, capitalised: bool = False) -> str:
     """An expression for one of *words*, by first letter: a list of 80 words is tried as fast as one of 20."""
-    by_first = groupby(sorted(words.split()), key=itemgetter(0))
-    return (
-        "(?:"
-        + "|".join(
-            (f"[{first}{first.upper()}]" if capitalised else first) + f"(?:{'|'.join(word[1:] for word in same)})"
-            for first, same in by_first
-        )
-        + ")"
-    )
+    branches = []
+    for first, same in groupby(sorted(words.split()), key=itemgetter(0)):
+        letter = f"[{first}{first.upper()}]" if capitalised else first
+        branches.append(f"{letter}(?:{'|'.join(word[1:] for word in same)})")
+    return f"(?:{'|'.join(branches)})"
 
 
 _DAY = _one_of("Mon Tue Wed Thu Fri Sat Sun") + "[a-z]*+"

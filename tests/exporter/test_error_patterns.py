@@ -52,7 +52,7 @@ def test_add_rarely_splits_an_event_of_the_fixture() -> None:
     assert sum(whole) >= 17 / 20 * len(whole)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=6)
 @given(st.randoms(use_true_random=False))
 def test_add_gives_one_fingerprint_in_any_order(order: random.Random) -> None:
     """A process that starts with nothing known names each message as every other one did."""

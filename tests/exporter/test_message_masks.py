@@ -88,7 +88,7 @@ def one_event(draw: st.DrawFn) -> tuple[str, str]:
     return next(messages), next(messages)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @given(one_event())
 def test_canonical_is_the_same_whatever_the_parameters(messages: tuple[str, str]) -> None:
     """Numbers, ids, paths, addresses, times, quoted and keyed values leave no trace in the form."""
@@ -143,7 +143,7 @@ def test_canonical_keeps_something_to_read_where_there_is_something(message: str
     assert form(message) == expected
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.text(max_size=300) | st.text(alphabet="a1\0 :=\"'/.[](){}<>-,_@ed", max_size=300))
 def test_canonical_takes_any_text(message: str) -> None:
     """No text raises, and no form is longer than it may be."""
@@ -155,5 +155,5 @@ def test_canonical_takes_any_text(message: str) -> None:
     ["a", "a.", "a ", "\0", "\0 ", "a_", "/", '"', "'", "a=b ", "a:", "[a] ", "for a ", "Mon ", "@", "::", " ", "a\\"],
 )
 def test_canonical_is_linear_on_hostile_text(piece: str) -> None:
-    """200,000 characters of what an expression would try again and again ends at once; quadratic time would not end."""
-    assert len(canonical(piece * (200_000 // len(piece)))) <= MAX_FORM_LENGTH
+    """50,000 characters of what an expression would try again and again ends at once; quadratic time would not end."""
+    assert len(canonical(piece * (50_000 // len(piece)))) <= MAX_FORM_LENGTH
