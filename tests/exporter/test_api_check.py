@@ -13,7 +13,7 @@ from tests.exporter.walk_doubles import Shop, open_shop, raw_server
 def run(shop: Shop, endpoint: dict[str, Any], **api: object) -> Verdict:
     """One run against an open shop."""
     with open_shop(shop):
-        document = {"base_url": shop.url, "endpoints": {"e": endpoint}, **api}
+        document = {"base_url": shop.url, "endpoints": {"e": {"sla_seconds": 60, **endpoint}}, **api}
         checked = msgspec.convert(document, Api)
         return ApiCheck(checked, checked.endpoints["e"]).run()
 

@@ -91,9 +91,13 @@ def test_take_logs_changes_only(clock: Clock, caplog: pytest.LogCaptureFixture) 
 
 
 def collector_of(shop: Shop, endpoint: dict[str, Any]) -> ApiChecks:
-    """A collector with one endpoint."""
+    """A collector with one endpoint, which has been asked once; a slow machine misses no SLA."""
+    endpoint = {"sla_seconds": 60, "timeout_seconds": 60, **endpoint}
     document = {"services": {"shop": {"base_url": shop.url, "endpoints": {"search": endpoint}}}}
-    return ApiChecks(msgspec.convert(document, Config))
+    collector = ApiChecks(msgspec.convert(document, Config))
+    for watch in collector._watches:
+        watch.source.first.wait(20)
+    return collector
 
 
 def passed(shop: Shop, shown: Shown, endpoint: dict[str, Any]) -> dict[str, float]:
@@ -111,7 +115,7 @@ def passed(shop: Shop, shown: Shown, endpoint: dict[str, Any]) -> dict[str, floa
         ({"url": "/search?q=x"}, set()),
         ({"url": "/none"}, {"availability"}),
         ({"url": "/none", "status": [404]}, set()),
-        ({"url": "/", "sla_seconds": 0.05, "schema": {"type": "object"}}, {"schema"}),
+        ({"url": "/", "schema": {"type": "object"}}, {"schema"}),
         ({"url": "/search", "schema": {"type": "object", "required": ["results"]}}, set()),
         ({"url": "/search", "schema": {"properties": {"results": {"maxItems": 1}}}}, {"schema"}),
         ({"url": "/search", "rules": [{"json": "$.results[*]", "count": True, "min": 2}]}, set()),
@@ -152,7 +156,6 @@ def test_collect_slow_answer_misses_its_sla_only(shop: Shop, shown: Shown) -> No
 
 def page(collector: ApiChecks, query: str = "") -> Answer:
     """What `/api_checks` answers."""
-    collector._schedule.settle()
     return collector.routes()["/api_checks"].answer({"QUERY_STRING": query})
 
 

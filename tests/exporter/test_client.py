@@ -201,7 +201,7 @@ def test_send_any_bytes_are_an_answer_or_a_reason(pieces: list[bytes]) -> None:
         far.sendall(b"".join(pieces))
         far.shutdown(socket.SHUT_WR)
         try:
-            reply = Paired(near).send(Request("GET", "http://h/"), Deadline(5))
+            reply = Paired(near).send(Request("GET", "http://h/"), Deadline(60))
         except StepFailed as failed:
             reply = Reply(failed.reason, 0, (), b"")
     assert reply.url in ("http://h/", "protocol", "too_large")

@@ -40,6 +40,7 @@ def test_example_journey_goes_through_the_shop(shop: Shop, tmp_path: Path) -> No
     """The page's journey, as it is printed, buys a lamp."""
     journey = EXAMPLES[0]["collectors"]["journeys"]["journeys"]["purchase"]
     journey |= {"base_url": shop.url, "secret_files": {"password": str(tmp_path / "password")}}
+    journey["steps"][1]["max_seconds"] = 60  # on a slow machine too
     text = shown(EXAMPLES[0], tmp_path)
     assert 'nightshift_journey_success{journey="purchase"} 1' in text
     assert 'nightshift_journey_captured_value{journey="purchase",name="result_count"} 2' in text
@@ -48,7 +49,9 @@ def test_example_journey_goes_through_the_shop(shop: Shop, tmp_path: Path) -> No
 
 def test_example_api_check_passes(shop: Shop, tmp_path: Path) -> None:
     """The page's API check passes all five checks."""
-    EXAMPLES[2]["collectors"]["api_checks"]["services"]["shop"]["base_url"] = shop.url
+    api = EXAMPLES[2]["collectors"]["api_checks"]["services"]["shop"]
+    api["base_url"] = shop.url
+    api["endpoints"]["search"]["sla_seconds"] = 60  # on a slow machine too
     text = shown(EXAMPLES[2], tmp_path)
     assert text.count('nightshift_api_check_passed{service="shop",endpoint="search"') == 5
     assert not re.search(r"nightshift_api_check_passed\{[^}]*\} 0", text)
