@@ -54,19 +54,15 @@ class Listener:
         try:
             port = loop.watch(listening)
             while True:
+                while not port.readable:
+                    yield None
                 try:
-                    connection, _ = listening.accept()
+                    self._take(loop, listening.accept()[0])
                 except BlockingIOError:
                     port.readable = False
                 except OSError as error:
                     event(log, logging.ERROR, f"a connection cannot be accepted: {error.strerror}")
                     yield loop.now() + _RETRY_SECONDS
-                    continue
-                else:
-                    self._take(loop, connection)
-                    continue
-                while not port.readable:
-                    yield None
         finally:
             loop.close_socket(listening)
 

@@ -74,15 +74,15 @@ class Stream(AbstractContextManager["Stream"]):
         Raises:
             OSError: the connection is gone.
         """
-        sent = 0
+        left = memoryview(data)
         while True:
             try:
-                sent += self.socket.send(data[sent:] if sent else data)
+                left = left[self.socket.send(left) :]
             except (BlockingIOError, ssl.SSLWantWriteError):
                 yield from self._until_writable()
             except ssl.SSLWantReadError:
                 yield from self._until_readable()
-            if sent >= len(data):
+            if not left:
                 return
 
     def receive(self, wake_at: float | None = None) -> Task[bytes | None]:
@@ -98,7 +98,7 @@ class Stream(AbstractContextManager["Stream"]):
                     return None
             self._burst += 1
             if self._burst > BURST_PIECES:
-                self._burst = 0
+                self._burst = 1
                 yield self._loop.now()
             try:
                 return self.socket.recv(PIECE_BYTES)

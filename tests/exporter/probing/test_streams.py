@@ -26,8 +26,8 @@ def test_stream_sends_more_than_the_socket_takes_at_once() -> None:
                 yield from stream.connect((socket.AF_INET, ("127.0.0.1", server.port)))
                 yield from stream.send(bytes(4_000_000))
 
-        assert loop.run(sender(), loop.now() + 10) is None
-    assert counted == [20_000_000]
+        assert loop.run(sender(), loop.now() + 30) is None
+    assert counted == [4_000_000]
     loop.close()
 
 
