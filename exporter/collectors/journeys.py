@@ -63,8 +63,8 @@ LATE = Metric(
 )
 _OF_A_RUN = (SUCCESS, DURATION, STEP_SUCCESS, STEP_DURATION, FAILED_STEP, VALUE)
 
-#: Runs at the request of `/journey` at one time; further requests are asked to come back.
-MAX_ON_DEMAND = 4
+#: Runs at the request of `/journey` at one time, fewer than there are threads for requests; others shall come back.
+MAX_ON_DEMAND = 2
 
 
 class Config(CollectorConfig, frozen=True):

@@ -33,6 +33,8 @@ REASONS = (
     "error",
 )
 DEFAULT_PORTS = {"http": 80, "https": 443}
+#: What stands for itself in a URL; everything else is percent-encoded.
+URL_CHARACTERS = "/%:?#[]@!$&'()*+,;=-._~"
 _CHARSETS = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "latin-1", "latin1": "latin-1"}
 
 

@@ -8,12 +8,11 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from exporter.walks.message import Reply, Request, StepFailed, split_url
+from exporter.walks.message import URL_CHARACTERS, Reply, Request, StepFailed, split_url
 from exporter.walks.template import Variables, fill, fill_tree, in_header, in_url, names, names_in
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ABSOLUTE = re.compile(r"(?P<origin>https?://[^/?#]*)", re.IGNORECASE)
-_URL_CHARACTERS = "/%:?#[]@!$&'()*+,;=-._~"
 #: Set by the client, which frames the message.
 _FRAMING = frozenset(("content-length", "transfer-encoding", "connection", "expect", "te", "upgrade"))
 
@@ -97,7 +96,7 @@ class RequestRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         body, content_type = self._body(variables)
         if content_type and "content-type" not in {name.lower() for name in filled}:
             filled["Content-Type"] = content_type
-        return Request(self.method, quote(url, safe=_URL_CHARACTERS), tuple(filled.items()), body)
+        return Request(self.method, quote(url, safe=URL_CHARACTERS), tuple(filled.items()), body)
 
     def check_status(self, reply: Reply) -> None:
         """Let a reply pass whose status is right.

@@ -6,13 +6,12 @@ from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 from exporter.walks.client import Client
 from exporter.walks.cookies import CookieJar
-from exporter.walks.message import DEFAULT_PORTS, Deadline, Reply, Request, StepFailed, origin_of
+from exporter.walks.message import DEFAULT_PORTS, URL_CHARACTERS, Deadline, Reply, Request, StepFailed, origin_of
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KEEPS_METHOD = (307, 308)
 #: What may be told to another origin; every other header could be a credential.
 _HARMLESS = ("accept", "accept-encoding", "accept-language", "user-agent", "content-type")
-_URL_CHARACTERS = "/%:?#[]@!$&'()*+,;=-._~"
 
 
 class Hosts:
@@ -124,7 +123,7 @@ def _redirected(request: Request, reply: Reply) -> Request:
 
 def _target(reply: Reply) -> str:
     """Where a redirect leads, as an absolute URL without control characters."""
-    location = quote(reply.header("location") or "", safe=_URL_CHARACTERS, errors="replace")
+    location = quote(reply.header("location") or "", safe=URL_CHARACTERS, errors="replace")
     try:
         target = urldefrag(urljoin(reply.url, location)).url
         origin_of(target)

@@ -13,7 +13,7 @@ from exporter.families import Family
 from exporter.walks.api_check import Endpoint, Verdict
 from exporter.walks.failures import Failure, FailureLog
 from tests.exporter.doubles import Clock, Samples, Shown
-from tests.exporter.walk_doubles import Shop, open_shop
+from tests.exporter.walk_doubles import Shop, open_shop, raw_server
 
 Look = Callable[[Watch], Samples]
 FAILURE = Failure(time="2026-01-01T00:00:00Z", step="sla", reason="slow", detail="too slow", seconds=2.0)
@@ -183,6 +183,21 @@ def test_collect_a_thousand_endpoints_on_few_threads(shop: Shop, shown: Shown) -
     collector.close()
     assert len(threads) <= 4
     assert sum(name.startswith("nightshift_api_check_runs_total") for name in found) == 1000
+
+
+def test_collect_hung_endpoints_delay_no_scrape_and_add_no_thread(shown: Shown) -> None:
+    """While every worker hangs a scrape answers at once, and the threads stay what they are."""
+    ends = threading.Event()
+    with raw_server(lambda _: ends.wait(30), ends) as url:
+        endpoints = {f"e{number}": {"url": "/", "timeout_seconds": 30} for number in range(50)}
+        document = {"services": {"s": {"base_url": url, "endpoints": endpoints}}, "workers": 3}
+        collector = ApiChecks(msgspec.convert(document, Config))
+        collector._schedule._settled_by = 0
+        found = [shown(collector.collect()) for _ in range(200)][-1]
+        threads = [thread for thread in threading.enumerate() if thread.name.startswith("source api_checks")]
+        collector._schedule.close(0)
+    assert len(threads) == 3
+    assert found["nightshift_api_checks_late_seconds"] > 0
 
 
 @pytest.mark.parametrize(
