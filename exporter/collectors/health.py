@@ -175,8 +175,7 @@ class Poll:
             last_success.add(self._last_success, self.name)
 
     def close(self) -> None:
-        """Give back the connection and the descriptors."""
-        self._fetcher.close()
+        """Give back the descriptors."""
         self._local.close()
 
     def _resources(self) -> tuple[Readings | None, str]:

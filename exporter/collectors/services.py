@@ -217,7 +217,6 @@ class Services:
 
     def __init__(self, config: Config) -> None:
         table = ProcessTable(config.proc_root)
-        self._fetchers: list[Fetcher] = []
         self._sampler = Sampler()
         self._watches = [
             Watch((service, kind), check, target)
@@ -238,8 +237,6 @@ class Services:
     def close(self) -> None:
         """End the checks."""
         self._sampler.close()
-        for fetcher in self._fetchers:
-            fetcher.close()
 
     def _checks(self, target: Target, table: ProcessTable) -> dict[str, Check]:
         """The checks that *target* asks for, by kind."""
@@ -251,7 +248,5 @@ class Services:
         if target.port:
             checks["port"] = port_check(parse_port(target.port), target.timeout_seconds)
         if target.http:
-            fetcher = Fetcher(target.timeout_seconds)
-            self._fetchers.append(fetcher)
-            checks["http"] = http_check(target.http, fetcher)
+            checks["http"] = http_check(target.http, Fetcher(target.timeout_seconds))
         return checks | {kind: rule.check(target.timeout_seconds) for kind, rule in target.rules().items()}

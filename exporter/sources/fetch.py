@@ -1,18 +1,19 @@
-"""One GET over HTTP: no redirects, no retries, no proxies, a bounded body."""
+"""One GET over HTTP: no redirects, no retries, no proxies, bounded in time and bytes."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import urllib3
-from urllib3.util import parse_url
-
-from chassis import VERSION
 from exporter.errors import SourceMalformed, SourceUnavailable
+from exporter.walks.client import Client
+from exporter.walks.message import Deadline, Request, StepFailed, split_url
+from exporter.walks.tls import TlsRule
 
 #: Larger answers are refused: what is fetched here is a status, not a download.
 MAX_BODY_BYTES = 256 * 1024
-_HEADERS = {"User-Agent": f"nightshift-exporter/{VERSION}", "Accept": "application/json, */*;q=0.5"}
+_HEADERS = (("Accept", "application/json, */*;q=0.5"),)
+#: How a failure is called here; everything else is an `error`.
+_REASONS = {"refused": "refused", "timeout": "timeout"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,11 @@ class Response:
 
 
 class Fetcher:
-    """Fetches from one server over a kept connection; *timeout* (seconds) bounds each wait for it."""
+    """Fetches from one server; *timeout* (seconds) bounds the whole of it."""
 
     def __init__(self, timeout: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._timeout = timeout
         self._monotonic = monotonic
-        self._pool = urllib3.PoolManager(
-            num_pools=2, maxsize=1, retries=False, timeout=urllib3.Timeout(connect=timeout, read=timeout)
-        )
 
     def get(self, url: str) -> Response:
         """GET *url*.
@@ -40,33 +39,14 @@ class Fetcher:
             SourceUnavailable: no answer; its reason is refused, timeout or error.
             SourceMalformed: the answer is larger than `MAX_BODY_BYTES`.
         """
-        started = self._monotonic()
+        client = Client(TlsRule(), MAX_BODY_BYTES, self._monotonic)
         try:
-            response = self._pool.request("GET", url, headers=_HEADERS, redirect=False, preload_content=False)
-            try:
-                body = response.read(MAX_BODY_BYTES + 1, decode_content=False)
-            finally:
-                response.close()
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise SourceUnavailable(f"{url}: {_problem(error)}", _reason(error)) from error
-        if len(body) > MAX_BODY_BYTES:
-            raise SourceMalformed(f"{url}: the answer is larger than {MAX_BODY_BYTES} bytes")
-        return Response(response.status, body, self._monotonic() - started)
-
-    def close(self) -> None:
-        """Close the kept connections."""
-        self._pool.clear()
-
-
-def _problem(error: Exception) -> str:
-    """What went wrong, without urllib3's object addresses."""
-    return str(error.__cause__ or error).rpartition(">: ")[2] or type(error).__name__
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error.__cause__, ConnectionRefusedError):
-        return "refused"
-    return "timeout" if isinstance(error, urllib3.exceptions.TimeoutError) else "error"
+            reply = client.send(Request("GET", url, _HEADERS), Deadline(self._timeout, self._monotonic))
+        except StepFailed as error:
+            if error.reason == "too_large":
+                raise SourceMalformed(f"{url}: {error}") from error
+            raise SourceUnavailable(f"{url}: {error}", _REASONS.get(error.reason, "error")) from error
+        return Response(reply.status, reply.body, reply.seconds)
 
 
 def check_url(url: str) -> str:
@@ -75,10 +55,5 @@ def check_url(url: str) -> str:
     Raises:
         ValueError: it is not; the message says what to write.
     """
-    try:
-        parts = parse_url(url)
-    except urllib3.exceptions.LocationParseError as error:
-        raise ValueError(f"{url!r} is no URL: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.host:
-        raise ValueError(f"{url!r} is no http(s) URL: write e.g. http://127.0.0.1:8000")
+    split_url(url)
     return url

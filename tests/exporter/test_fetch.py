@@ -1,5 +1,4 @@
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,11 +9,9 @@ from tests.exporter.doubles import Site
 
 
 @pytest.fixture
-def fetcher() -> Iterator[Fetcher]:
-    """A fetcher that waits at most 0.2 s and is closed after the test."""
-    it = Fetcher(0.2)
-    yield it
-    it.close()
+def fetcher() -> Fetcher:
+    """A fetcher that waits at most 0.2 s."""
+    return Fetcher(0.2)
 
 
 def test_get_answers_status_body_and_time(fetcher: Fetcher, site: Site) -> None:
@@ -35,7 +32,7 @@ def test_get_follows_no_redirect(fetcher: Fetcher, site: Site) -> None:
 
 def test_get_refused_says_so(fetcher: Fetcher) -> None:
     """A closed port is refused."""
-    with pytest.raises(SourceUnavailable, match="Connection refused") as caught:
+    with pytest.raises(SourceUnavailable, match=r"(?i)refused") as caught:
         fetcher.get("http://127.0.0.1:1/")
     assert caught.value.reason == "refused"
 
@@ -58,5 +55,5 @@ def test_get_large_answer_is_refused(fetcher: Fetcher, site: Site, monkeypatch: 
 @pytest.mark.parametrize("url", ["", "/x", "ftp://h/", "http://", "http://h:port/", "localhost:80"])
 def test_check_url_refuses_what_cannot_be_fetched(url: str) -> None:
     """Only absolute http and https URLs are taken."""
-    with pytest.raises(ValueError, match=r"no http|no URL"):
+    with pytest.raises(ValueError, match=r"no http|no URL|Port"):
         check_url(url)

@@ -109,7 +109,7 @@ def test_take_logs_why_it_failed(poll_of: PollOf, caplog: pytest.LogCaptureFixtu
     poll_of("http://127.0.0.1:1", fallback="none").take()
     record = caplog.records[0]
     assert record.message == "📊 Health check: Memory unknown, Disk unknown, Status: unknown"
-    assert "Connection refused" in record.nightshift_fields["problem"]
+    assert "connection refused" in record.nightshift_fields["problem"]
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,12 @@ def test_http_check_compares_the_status(site: Site) -> None:
     assert http.http_check(HttpRule(f"{site.url}/login", (200, 401)), fetcher)().up
     outcome = http.http_check(HttpRule(f"{site.url}/none"), fetcher)()
     assert (outcome.reason, outcome.detail) == ("status", f"{site.url}/none: HTTP 404, expected 200")
-    fetcher.close()
 
 
 def test_http_check_without_a_server_is_refused() -> None:
     """A port that nobody listens on has its own reason."""
     fetcher = Fetcher(0.2)
     assert outcome_of(http.http_check(HttpRule("http://127.0.0.1:1/"), fetcher)).reason == "refused"
-    fetcher.close()
 
 
 @pytest.mark.parametrize(("pattern", "reason"), [("", ""), ("^{.ok.: true", ""), ("maintenance", "body")])
@@ -32,7 +30,6 @@ def test_http_check_searches_the_body(site: Site, pattern: str, reason: str) -> 
     site.answers["/"] = (200, b'{"ok": true, "name": "\xff\xfe"}')
     fetcher = Fetcher(1.0)
     assert http.http_check(HttpRule(site.url, body=pattern), fetcher)().reason == reason
-    fetcher.close()
 
 
 @pytest.mark.parametrize(
