@@ -4,25 +4,32 @@ python docs/build.py           write
 python docs/build.py --check   exit 1 and name the first page that is not what the code says
 """
 
+import importlib
 import sys
-import types
-import typing
-from collections.abc import Iterator
-from enum import StrEnum
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml
+from config_reference import ROOT, ConfigReference, row
 
 from alert_handler import notifiers, remediations
 from alert_handler.config import Config as HandlerConfig
 from alert_handler.metrics import Metrics
 from chassis import plugins
-from exporter import catalogue, config
+from chassis.web_config import WebConfig
+from exporter import catalogue, config, probing
+from exporter.catalogue import Entry
+from exporter.families import Metric
 
-ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
+_LEGEND = (
+    "A key of one's own choice is written NAME, an entry of a list []. Where the default is empty, leaving the key out "
+    "means that there is none. [exporter.yml](../../exporter/exporter.yml) "
+    "shows every key of the exporter in its place."
+)
+_PROBE = "One probe as blackbox_exporter shows it; which of them an answer has depends on the module's prober."
+_HEAD = ("| metric | kind | labels | help |", "|---|---|---|---|")
 HEADER = "<!-- Written by `make docs` from the code; do not edit. -->\n"
 
 
@@ -42,23 +49,18 @@ def main(argv: list[str]) -> int:
 
 def metrics() -> str:
     """The page of every metric of both daemons."""
-    lines = [
-        HEADER,
-        "# Metrics",
-        "",
-        "## Exporter",
-        "",
-        "| metric | kind | labels | collector | help |",
-        "|---|---|---|---|---|",
-    ]
+    lines = [HEADER, "# Metrics", "", "## Exporter", ""]
+    by_collector: dict[str, list[Entry]] = {}
     for entry in catalogue.entries(config.known_collectors()):
-        m = entry.metric
-        lines.append(_row(f"`{m.name}`", m.kind, _labels(m.labels), entry.collector, m.help))
-    lines += ["", "## Alert handler", "", "| metric | kind | labels | help |", "|---|---|---|---|"]
-    for name, (kind, labels, text) in sorted(Metrics().catalogue.items()):
-        lines.append(_row(f"`{name}`", kind, _labels(labels), text))
-    own = "Both daemons also show `process_*` of their own process."
-    return "\n".join([*lines, "", own, ""])
+        by_collector.setdefault(entry.collector, []).append(entry)
+    for collector, found in by_collector.items():
+        title = "The exporter itself" if collector == "self" else f"Collector `{collector}`"
+        lines += [f"### {title}", "", *_table(entry.metric for entry in found)]
+    lines += ["## Answers of `/probe`", "", _PROBE, "", *_table(_of_probes())]
+    lines += ["## Alert handler", ""]
+    shown = [(name, *about) for name, about in sorted(Metrics().catalogue.items())]
+    lines += [*_HEAD, *(row(f"`{name}`", kind, _labels(labels), text) for name, kind, labels, text in shown), ""]
+    return "\n".join([*lines, "It also shows `process_*` of its own process.", ""])
 
 
 def alerts() -> str:
@@ -81,19 +83,34 @@ def alerts() -> str:
 
 
 def configuration() -> str:
-    """The page of every key of both configuration files."""
-    lines = [HEADER, "# Configuration", "", "## exporter.yml", ""]
-    lines += _struct("", config.TopLevel)
+    """The page of every key of the configuration files."""
+    page = ConfigReference()
+    lines = [HEADER, "# Configuration", "", _LEGEND, "", "## exporter.yml", ""]
+    lines += page.section("", config.TopLevel, "top level of exporter.yml")
     for name, collector in config.known_collectors().items():
-        lines += _struct(f"collectors.{name}", collector.config)
+        lines += page.section(f"collectors.{name}", collector.config)
     lines += ["## alert_handler.yml", ""]
-    lines += _struct("", HandlerConfig)
+    lines += page.section("", HandlerConfig, "top level of alert_handler.yml")
     for package, kind in ((remediations, "remediation"), (notifiers, "notifier")):
         for name, plugin in plugins.load(package, kind).items():
-            lines += _struct(f"{kind}s.{name}", getattr(plugin, "Config"))  # noqa: B009 -- a plug-in of any kind
+            lines += page.section(f"{kind}s.{name}", getattr(plugin, "Config"))  # noqa: B009 -- a plug-in of any kind
             if hasattr(plugin, "Params"):
-                lines += _struct(f"playbook params of {name}", plugin.Params)
+                lines += page.section("", plugin.Params, f"playbook params of {name}")
+    lines += ["## The file of `--web.config.file`, of both daemons", ""]
+    lines += page.section("", WebConfig, "top level of the web configuration")
     return "\n".join(lines)
+
+
+def _table(found: Iterable[Metric]) -> list[str]:
+    """A table of metrics, with a blank line after it."""
+    return [*_HEAD, *(row(f"`{one.name}`", one.kind, _labels(one.labels), one.help) for one in found), ""]
+
+
+def _of_probes() -> list[Metric]:
+    """The metrics that answers of `/probe` may have, each once."""
+    modules = [importlib.import_module(f"{probing.__name__}.{name}") for name in plugins.stems(probing)]
+    found = [one for module in modules for one in vars(module).values() if isinstance(one, Metric)]
+    return sorted({one.name: one for one in found}.values(), key=lambda one: one.name)
 
 
 def _committed(name: str) -> str:
@@ -105,7 +122,7 @@ def _alert(topic: str, rule: dict[str, Any]) -> str:
     name, notes, labels = rule["alert"], rule["annotations"], rule["labels"]
     link = f"[{name}](../runbooks/{topic}.md#{name.lower()})"
     cells = (labels["severity"], rule.get("for", "0s"), f"`{notes['threshold']}`" if "threshold" in notes else "")
-    return _row(link, *cells, labels.get("action", ""), notes["summary"])
+    return row(link, *cells, labels.get("action", ""), notes["summary"])
 
 
 def _rules(path: Path) -> Iterator[dict[str, Any]]:
@@ -113,58 +130,8 @@ def _rules(path: Path) -> Iterator[dict[str, Any]]:
         yield from group["rules"]
 
 
-def _struct(place: str, struct: type[Any]) -> list[str]:
-    """A table of the keys of *struct*, then of the structs inside it."""
-    title = f"### `{place}`" if place else "### top level"
-    lines = [title, "", (struct.__doc__ or "").strip().partition("\n\n")[0].replace("\n", " "), ""]
-    lines += ["| key | type | default |", "|---|---|---|"]
-    inner: list[str] = []
-    for field in msgspec.structs.fields(struct):
-        lines.append(_row(f"`{field.encode_name}`", _type(field.type), _default(field)))
-        for nested in _structs_in(field.type):
-            inner += _struct(f"{place}.{field.encode_name}".lstrip("."), nested)
-    return [*lines, "", *inner]
-
-
-def _structs_in(kind: Any) -> list[type[Any]]:  # noqa: ANN401 -- a type expression
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return [kind]
-    return [found for argument in typing.get_args(kind) for found in _structs_in(argument)]
-
-
-def _type(kind: Any) -> str:  # noqa: ANN401 -- a type expression
-    if typing.get_origin(kind) is typing.Annotated:
-        plain, *bounds = typing.get_args(kind)
-        limits = [(bound.ge, bound.le) for bound in bounds if isinstance(bound, msgspec.Meta)]
-        return _type(plain) + "".join(_limits(*limit) for limit in limits)
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return " or ".join(f"`{member}`" for member in kind)
-    if isinstance(kind, types.UnionType | types.GenericAlias) or typing.get_origin(kind):
-        return f"`{kind}`".replace("typing.", "").replace("|", "or")
-    return f"`{getattr(kind, '__name__', kind)}`"
-
-
-def _limits(least: float | None, most: float | None) -> str:
-    words = (f" from {least}" if least is not None else "", f" to {most}" if most is not None else "")
-    return "".join(words)
-
-
-def _default(field: msgspec.structs.FieldInfo) -> str:
-    if field.required:
-        return "required"
-    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()  # type: ignore[operator]
-    if isinstance(value, msgspec.Struct):
-        return "see below"
-    text = str(value) if isinstance(value, StrEnum | bool | int | float) else repr(value)
-    return f"`{text}`".replace(str(ROOT) + "/", "")
-
-
-def _labels(labels: typing.Iterable[str]) -> str:
+def _labels(labels: Iterable[str]) -> str:
     return ", ".join(f"`{label}`" for label in labels)
-
-
-def _row(*cells: str) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 if __name__ == "__main__":

@@ -82,7 +82,11 @@ class BrowserStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class BrowserJourney(Plan, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Steps in one page of a fresh browser; requests to hosts that are not named are blocked."""
+    """Steps in one page of a fresh browser; requests to hosts that are not named are blocked.
+
+    Attributes:
+        steps: taken in their order, until one fails.
+    """
 
     steps: tuple[BrowserStep, ...]
 
