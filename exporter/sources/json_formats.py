@@ -3,7 +3,6 @@
 All lines of a chunk are read at once; where one of them is wrong they are read one by one, and it alone is left out.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Generic, TypeVar
 
@@ -16,7 +15,6 @@ from exporter.sources.access_log import MAX_SECONDS, MAX_SIZE_DIGITS, Cell, Row,
 _CLASSES = tuple(b"%d" % digit for digit in range(6))
 #: What JSON that is none raises.
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_TRACE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{7,63}")
 
 Line = TypeVar("Line", bound=msgspec.Struct)
 
@@ -115,33 +113,35 @@ def nginx_row(line: NginxLine) -> Row:
         target = rest.partition(" ")[0]
     size = line.bytes_sent if line.body_bytes_sent is None else line.body_bytes_sent
     trace = line.http_traceparent or line.trace_id or line.request_id
-    return request_of(method, target), _CLASSES[line.status // 100], size, _time(line.request_time), _trace(trace), b""
+    return (
+        request_of(method, target),
+        _CLASSES[line.status // 100],
+        size,
+        _time(line.request_time),
+        trace.encode(errors="replace"),
+        b"",
+    )
 
 
 def caddy_row(line: CaddyLine) -> Row:
     """The row of Caddy's line."""
     request = request_of(line.request.method, line.request.uri)
-    return request, _CLASSES[line.status // 100], line.size, _time(line.duration), _trace(line.trace_id), b""
+    return (
+        request,
+        _CLASSES[line.status // 100],
+        line.size,
+        _time(line.duration),
+        line.trace_id.encode(errors="replace"),
+        b"",
+    )
 
 
 def traefik_row(line: TraefikLine) -> Row:
     """The row of Traefik's line."""
     request = request_of(line.request_method, line.request_path)
-    time = _time(line.duration)
-    return (
-        request,
-        _CLASSES[line.downstream_status // 100],
-        line.downstream_content_size,
-        time,
-        _trace(line.trace_id),
-        b"",
-    )
+    status, size = _CLASSES[line.downstream_status // 100], line.downstream_content_size
+    return request, status, size, _time(line.duration), line.trace_id.encode(errors="replace"), b""
 
 
 def _time(given: float | None) -> Cell:
     return b"" if given is None else given
-
-
-def _trace(given: str) -> bytes:
-    """A trace that is made of letters, digits, dashes and underscores; nothing where it is not."""
-    return given.encode() if given and _TRACE_ID.fullmatch(given) else b""

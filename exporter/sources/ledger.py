@@ -8,11 +8,11 @@ import re
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf
+from operator import add
 from typing import Generic, TypeVar
 
 from exporter.analysis.outliers import above, fence
@@ -41,7 +41,10 @@ KEPT_LENGTH = 512
 MIN_OBSERVATIONS = 100
 
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+#: How long a bucket keeps its exemplar at least: one a second is more than a scrape shows.
+EXEMPLAR_SECONDS = 1.0
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACE_ID = re.compile(rb"[0-9A-Za-z][0-9A-Za-z_-]{7,63}")
 
 
 class Route:
@@ -62,11 +65,9 @@ class Route:
         self.cumulative = [0] * (len(buckets) + 1)
         self.window = window
 
-    def add(self, times: Sequence[float], limits: Sequence[float]) -> None:
-        """Count ascending request times by the *limits* of the buckets, in the same unit."""
-        for bucket, limit in enumerate(limits):
-            self.cumulative[bucket] += bisect_right(times, limit)
-        self.cumulative[-1] += len(times)
+    def add(self, places: Sequence[int]) -> None:
+        """Count request times, so many of which are in each bucket and those below it."""
+        self.cumulative = list(map(add, self.cumulative, places))
 
     def settle(self) -> None:
         """Show what was counted in `durations`."""
@@ -259,22 +260,28 @@ class Ledger(Generic[Mark]):
         for digit in CLASSES:
             group.statuses[digit] += digits.count(digit)
         route.bytes += int(sum(form.numbers(sizes)))
-        seconds = form.numbers(times)
-        ordered = sorted(seconds)
-        route.durations.total += sum(seconds) / form.per_second
-        route.add(ordered, self._limits)
-        if traces and len(seconds) == len(times):
-            self._note(route, ordered, dict(zip(seconds, traces[0], strict=True)))
+        taken = form.numbers(times)
+        if not taken:
+            return
+        ordered = sorted(taken)
+        places = [*(bisect_right(ordered, limit) for limit in self._limits), len(ordered)]
+        route.durations.total += sum(taken) / form.per_second
+        route.add(places)
+        if traces and len(taken) == len(times):
+            self._note(route, [(place, ordered[place - 1]) for place in places], taken, traces[0])
 
-    def _note(self, route: Route, ordered: Sequence[float], traces: Mapping[float, bytes]) -> None:
-        """Keep of each bucket the slowest request of these, where it names its trace."""
-        for bucket, limit in enumerate((*self._limits, inf)):
-            place = bisect_right(ordered, limit)
-            slowest = ordered[place - 1] if place else -1.0
-            trace = traces.get(slowest)
-            if trace and (not bucket or slowest > self._limits[bucket - 1]):
-                seconds = slowest / self._scheme.form.per_second
-                route.durations.exemplars[bucket] = Exemplar(trace_labels(trace), seconds, self.last_line)
+    def _note(
+        self, route: Route, slowest: Sequence[tuple[int, float]], taken: Sequence[float], traces: Sequence[bytes]
+    ) -> None:
+        """Keep the slowest request of each bucket where it names its trace, but none for a second after the last."""
+        exemplars, before = route.durations.exemplars, 0
+        for bucket, (place, time_taken) in enumerate(slowest):
+            empty, before = place == before, place
+            if empty or (bucket in exemplars and self.last_line - exemplars[bucket].timestamp < EXEMPLAR_SECONDS):
+                continue
+            labels = trace_labels(traces[taken.index(time_taken)])
+            if labels:
+                exemplars[bucket] = Exemplar(labels, time_taken / self._scheme.form.per_second, self.last_line)
 
     def _cells(self) -> dict[tuple[str, str, str], int]:
         """Requests by route, method and class of status; the usual classes from the first request on."""
@@ -291,7 +298,8 @@ class Ledger(Generic[Mark]):
 
 
 def trace_labels(trace: bytes) -> tuple[tuple[str, str], ...]:
-    """The labels of an exemplar: of a traceparent its trace and span, else the trace as it is."""
-    text = trace.decode("ascii")
-    parent = _TRACEPARENT.fullmatch(text)
-    return (("trace_id", parent[1]), ("span_id", parent[2])) if parent else (("trace_id", text),)
+    """The labels of an exemplar: of a traceparent trace and span, else the trace as it is; none where it is none."""
+    parent = _TRACEPARENT.fullmatch(trace)
+    if parent:
+        return (("trace_id", parent[1].decode()), ("span_id", parent[2].decode()))
+    return (("trace_id", trace.decode()),) if _TRACE_ID.fullmatch(trace) else ()

@@ -72,7 +72,6 @@ _ODD_LINE = rb"|([^\n]*+\n)"
 _REST_OF_QUOTED = rb'(?:[^"\\\n]++|\\[^\n])*+'
 _STATUS_CLASS = rb"([1-5])[0-9][0-9]"
 _BYTES = rb"(?:(0|[1-9][0-9]{0,%d}+)|-)" % (MAX_SIZE_DIGITS - 1)
-_TRACE_ID = rb"([0-9A-Za-z][0-9A-Za-z_-]{7,63}+)"
 #: `$request_method` and a path on their own, which make a request together.
 _METHOD, _PATH = TRACE + 1, TRACE + 2
 _SPLIT_REQUEST = {_METHOD: ("request_method",), _PATH: ("request_uri", "uri", "document_uri")}
@@ -227,7 +226,7 @@ def _counted(field: Field, *, strict: bool) -> bytes:
         STATUS: _STATUS_CLASS,
         SIZE: _BYTES,
         SECONDS: b"(?:%b|-)" % time_pattern(TIMES.get(field.variable, 1.0)),
-        TRACE: b"(?:%b(?=%b)|%b)" % (_TRACE_ID, re.escape(field.end), rest),
+        TRACE: b"(%b)" % rest,
     }[field.column or 0]
 
 

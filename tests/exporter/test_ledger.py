@@ -135,11 +135,12 @@ def test_feed_keeps_an_exemplar_of_each_bucket(clock: Clock) -> None:
     form = "$status $request_milliseconds $request_id $request"
     ledger = opened(clock, form)
     fed(ledger, *(b"200 %d %b GET /a H\n" % (time, TRACE.encode()) for time in (70, 300, 50)))
-    fed(ledger, b"200 80 - GET /a H\n")
+    clock.now += 1
+    fed(ledger, b"200 80 - GET /a H\n", b"200 400 <script> GET /a H\n")
     labels = (("trace_id", TRACE),)
     assert ledger.routes["/a"].durations.exemplars == {
-        0: Exemplar(labels, 0.07, clock.now),
-        1: Exemplar(labels, 0.3, clock.now),
+        0: Exemplar(labels, 0.07, clock.now - 1),
+        1: Exemplar(labels, 0.3, clock.now - 1),
     }
 
 

@@ -37,7 +37,7 @@ def only(form: TextFormat, line: bytes) -> tuple[object, ...]:
         ("$status $request_microseconds $request", b"200 250000 GET /", (b"GET /", b"2", b"", b"250000")),
         ('$remote_user [$msec] "$request" $status', b'a ] b [ [1.2] "GET / H" 200', (b"GET /", b"2", b"", b"")),
         ('"$request" $status', b'"GET /\\"x\\" H" 200\r', (b'GET /\\"x\\"', b"2", b"", b"")),
-        ('"$request" $status "$http_x_request_id"', b'"GET / H" 200 "bad id!"', (b"GET /", b"2", b"", b"", b"")),
+        ('"$request" $status "$http_x_request_id"', b'"GET / H" 200 "bad id!"', (b"GET /", b"2", b"", b"", b"bad id!")),
         ('"$request" $status $upstream_addr', b'"GET / H" 200 a, b: c', (b"GET /", b"2", b"", b"")),
     ],
 )
