@@ -70,7 +70,7 @@ def _error(scopes: list[Fields]) -> str:
     """What the error fields say in one line: a text, or name and message of an object."""
     for key in _ERRORS:
         value = scopes[0].get(key) or (scopes[1].get(key) if len(scopes) > 1 else None)
-        if isinstance(value, str) and value:
+        if isinstance(value, str) and value.strip():
             lines = value.strip().splitlines()
             return lines[-1] if lines[0].startswith("Traceback") else lines[0]
         if isinstance(value, dict):

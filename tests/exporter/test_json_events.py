@@ -46,6 +46,13 @@ def test_json_event_of_something_else_is_none(line: str) -> None:
     assert json_event(line) is None
 
 
+def test_json_event_of_a_blank_error_has_the_other_fields() -> None:
+    """An error field of white space alone says nothing, and does not end the reading of the log."""
+    event = json_event('{"error":" \\n","message":"disk full","level":"error"}')
+    assert event is not None
+    assert event.message == "disk full"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=9), lambda inner: st.lists(inner, max_size=3)
 )
