@@ -75,6 +75,7 @@ PROGRAMS: Mapping[str, Program] = {
     "amtool": Program("amtool", ("prometheus-alertmanager", "amtool")),
     "prometheus-node-exporter": Program("prometheus-node-exporter", ("prometheus-node-exporter",)),
     "jsonnetfmt": Program("jsonnetfmt", ("jsonnet",)),
+    "mtail": Program("mtail", ("mtail",)),
 }
 
 
