@@ -37,7 +37,7 @@ def test_collect_shows_the_last_run_of_every_target(start: type, site: Site, sho
     """Up, phases, status and counts of a target that answers and of one that does not."""
     site.answers["/"] = OK
     good, bad = f"{site.url}/", f"{site.url}/missing"
-    probes = start({"targets": [{"targets": [good, bad], "interval": 0.1}]})
+    probes = start({"targets": [{"targets": [good, bad], "interval": 1}]})
     ran(probes, shown, until, f'nightshift_probe_up{{target="{good}"')
     samples = ran(probes, shown, until, f'nightshift_probe_up{{target="{bad}"')
     labels = f'{{target="{bad}",module="http_2xx"}}'
@@ -69,7 +69,7 @@ def test_files_add_and_remove_targets(start: type, site: Site, shown: Shown, unt
     """A changed file counts without a restart; what it cannot mean is counted."""
     file = tmp_path / "targets.json"
     file.write_text(json.dumps([{"targets": [f"{site.url}/a", "ftp://x"]}]))
-    section = {"file_sd": [{"files": [str(file)]}], "interval": 0.1, "refresh_interval": 0.1}
+    section = {"file_sd": [{"files": [str(file)]}], "interval": 0.5, "refresh_interval": 0.1}
     probes = start(section)
     samples = ran(probes, shown, until, f'nightshift_probe_up{{target="{site.url}/a"')
     assert samples["nightshift_probe_targets_invalid"] == 1
@@ -80,7 +80,7 @@ def test_files_add_and_remove_targets(start: type, site: Site, shown: Shown, unt
 
 def test_page_keeps_failures_that_successes_followed(start: type, site: Site, shown: Shown, until: Until) -> None:
     """What failed in the night is still there after a hundred successes; JSON and page say the same."""
-    probes = start({"targets": [{"targets": [f"{site.url}/"], "interval": 0.1}]})
+    probes = start({"targets": [{"targets": [f"{site.url}/"], "interval": 1}]})
     ran(probes, shown, until, "nightshift_probe_failure_reason_info")
     site.answers["/"] = OK
     until(lambda: shown(probes.collect())[f'nightshift_probe_up{{target="{site.url}/",module="http_2xx"}}'] == 1)
@@ -101,7 +101,7 @@ def test_page_has_failures_of_probe_too(start: type) -> None:
 
 def test_collect_keeps_its_layout_while_targets_stay(start: type, site: Site, shown: Shown, until: Until) -> None:
     """1,000 targets are not laid out anew at every scrape."""
-    probes = start({"targets": [{"targets": [f"{site.url}/"], "interval": 0.1}]})
+    probes = start({"targets": [{"targets": [f"{site.url}/"], "interval": 1}]})
     ran(probes, shown, until, "nightshift_probe_up")
     layout = probes._layout
     render(probes.collect(), TEXT)
