@@ -8,6 +8,7 @@ import pytest
 
 from exporter import catalogue, config
 from exporter.families import Metric
+from exporter.probing import blackbox_metrics
 
 ENTRIES = catalogue.entries(config.known_collectors())
 METRICS = {entry.metric.name: entry.metric for entry in ENTRIES}
@@ -203,3 +204,11 @@ def test_logs_tell_lines_backlog_and_last_line() -> None:
         names = [name for name in METRICS if name.startswith(log)]
         for ending in ("lines_total", "log_read_errors_total", "log_backlog_bytes", "last_line_timestamp_seconds"):
             assert [name for name in names if name.endswith(ending)], f"{log}: {ending}"
+
+
+def test_probe_and_own_metrics_are_apart() -> None:
+    """C17: what one probe found is shown to whoever asked for it, and only what we say of ourselves on /metrics."""
+    assert not re.search(r"^# TYPE probe_", TEXT, re.MULTILINE)
+    probe = [one.name for one in vars(blackbox_metrics).values() if isinstance(one, Metric)]
+    assert probe
+    assert [name for name in probe if not name.startswith("probe_")] == []
