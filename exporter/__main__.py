@@ -14,10 +14,13 @@ from exporter import catalogue, config
 from exporter.app import Exporter
 from exporter.errors import ConfigError, ExporterError
 from exporter.exposition import TEXT
+from exporter.scrape_timeout import DEFAULT_TIMEOUT_SECONDS
 from exporter.textfile import write_atomically
-from exporter.web import DEFAULT_TIMEOUT_SECONDS, Application
+from exporter.web import Application
 
 PORT = 19100
+#: Of the web server: a scrape takes one, and so does each probe or journey that is asked for.
+THREADS = 8
 VERBS = ("serve", "once", "describe", "check-config")
 
 
@@ -48,7 +51,7 @@ def _serve(options: argparse.Namespace) -> None:
     signals = Signals()
     one_arena()
     exporter = _exporter(options)
-    with web.serve(Application(exporter), options, PORT, threads=4):
+    with web.serve(Application(exporter), options, PORT, threads=THREADS):
         signals.until_stopped(exporter.reload)
     exporter.close()
 

@@ -1,7 +1,6 @@
 """The exporter's WSGI application: its own paths, and those that collectors answer."""
 
 import logging
-import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -11,19 +10,13 @@ from exporter.answers import Answer, Route, not_allowed, text_answer
 from exporter.app import Exporter
 from exporter.landing import landing
 from exporter.push import Refused
+from exporter.scrape_timeout import scrape_seconds
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
-#: Seconds a scrape may take where Prometheus does not say how long it waits.
-DEFAULT_TIMEOUT_SECONDS = 10.0
-#: Seconds kept back for rendering and the way home.
-OFFSET_SECONDS = 0.5
-#: A scrape that is asked to end earlier than this is given this long all the same.
-SHORTEST_SECONDS = 0.1
-LONGEST_SECONDS = 120.0
 
 #: A smaller body goes as it is: to compress it takes as long as to collect half of it (measured: 16 KiB, 0.1 ms).
 GZIP_FROM_BYTES = 32 * 1024
@@ -105,14 +98,3 @@ def _hint(path: str) -> str:
     """Where to look instead of a path that nobody answers."""
     needed = OPTIONAL_PATHS.get(path)
     return f"{path} needs the collector {needed} in the configuration." if needed else "Metrics are at /metrics."
-
-
-def scrape_seconds(header: str) -> float:
-    """Seconds for a scrape from X-Prometheus-Scrape-Timeout-Seconds; 9.5 where it says nothing usable."""
-    try:
-        timeout = float(header or DEFAULT_TIMEOUT_SECONDS)
-    except ValueError:
-        timeout = DEFAULT_TIMEOUT_SECONDS
-    if not math.isfinite(timeout) or timeout <= 0:
-        timeout = DEFAULT_TIMEOUT_SECONDS
-    return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, timeout - OFFSET_SECONDS))

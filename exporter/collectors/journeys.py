@@ -18,13 +18,13 @@ from exporter.collector import CollectorConfig, collector
 from exporter.families import Family, Metric
 from exporter.sampler import Source
 from exporter.schedule import Schedule
+from exporter.scrape_timeout import scrape_seconds
 from exporter.walks import on_demand
 from exporter.walks.browser import BrowserJourney, BrowserRule, BrowserWalker
 from exporter.walks.failures import FailureLog, Walk, timestamp
 from exporter.walks.journey import HttpWalker, Journey
 from exporter.walks.page import Entry, overview, query_of
 from exporter.walks.plan import Plan
-from exporter.web import scrape_seconds
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

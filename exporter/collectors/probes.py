@@ -28,8 +28,8 @@ from exporter.probing.schedule import Schedule, Slot
 from exporter.probing.settings import host_and_port, seconds
 from exporter.probing.targets import FileSource, TargetFiles, TargetGroup, Wanted, wanted
 from exporter.sampler import Sampler, Source
+from exporter.scrape_timeout import scrape_seconds
 from exporter.sheets import Layout, Part, Rows, Sheet
-from exporter.web import scrape_seconds
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -4,14 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from exporter import config, web
 from exporter.answers import Route, text_answer
 from exporter.app import Exporter
 from exporter.push import Refused
-from exporter.web import Application, scrape_seconds
+from exporter.web import Application
 
 #: Status, headers and body.
 Answer = tuple[str, dict[str, str], bytes]
@@ -138,20 +136,3 @@ def test_failing_request_is_a_500_and_logged(ask: Ask, caplog: pytest.LogCapture
     assert status == "500 Internal Server Error"
     assert b"ZeroDivisionError" not in body
     assert "request failed: ZeroDivisionError" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [("", 9.5), ("10", 9.5), ("5.5", 5.0), ("0.2", 0.1), ("0", 9.5), ("-3", 9.5), ("nan", 9.5), ("inf", 9.5),
-     ("1e9", 120.0), ("ten", 9.5), ("1" * 5000, 9.5)],
-)  # fmt: skip
-def test_scrape_seconds_reads_the_header(header: str, seconds: float) -> None:
-    """Half a second before Prometheus gives up; a useless header is as good as none."""
-    assert scrape_seconds(header) == seconds
-
-
-@settings(deadline=None, max_examples=100)
-@given(st.text())
-def test_scrape_seconds_is_always_usable(header: str) -> None:
-    """Whatever is sent, a scrape has between 0.1 and 120 s."""
-    assert 0.1 <= scrape_seconds(header) <= 120
