@@ -1,5 +1,6 @@
 """Values in a reply: where they are, what they become (captures) and what they must be (rules)."""
 
+import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -214,8 +215,10 @@ def as_number(value: object) -> float | None:
 
 
 def _nodes(path: str, document: object, limit: int) -> list[object]:
+    # The library takes a text for JSON that is to be read.
+    readable = json.dumps(document) if isinstance(document, str) else document
     try:
-        return [node.obj for node in islice(json_path(path).finditer(document), limit)]  # type: ignore[arg-type]
+        return [node.obj for node in islice(json_path(path).finditer(readable), limit)]  # type: ignore[arg-type]
     except (JSONPathError, RecursionError) as error:
         text = str(error).partition("\n")[0]
         raise StepFailed("assertion", f"{path} cannot be looked for in this document: {text}") from error

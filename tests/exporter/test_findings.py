@@ -28,6 +28,14 @@ def capture(document: dict[str, Any], reply: Reply = REPLY) -> object:
     return msgspec.convert(document, Capture).take(reply)
 
 
+@pytest.mark.parametrize("text", ["[1", "[1,2]", "a", '{"a":{"b":1}}', "9" * 5000, "[" * 100_000])
+def test_json_of_a_text_is_the_text(text: str) -> None:
+    """A body that is one text is no document to be read once more, whatever the text looks like."""
+    reply = Reply("http://h/", 200, (), json.dumps(text).encode())
+    assert problem({"json": "$", "equals": text}, reply) == ""
+    assert problem({"json": "$[0]"}, reply) == "$[0] is not in the answer"
+
+
 @pytest.mark.parametrize(
     "rule",
     [
