@@ -3,12 +3,18 @@
     ExporterError
     ├── ConfigError              the configuration cannot be used
     ├── CatalogueConflict        two collectors declare one metric
-    └── CollectorError           a collector cannot say what it measures
-        ├── SourceUnavailable    the source does not answer
-        └── SourceMalformed      the source answers what nobody can read
+    ├── CollectorError           a collector cannot say what it measures
+    │   ├── SourceUnavailable    the source does not answer
+    │   └── SourceMalformed      the source answers what nobody can read
+    ├── push.Refused             a request that is not taken, with its answer
+    ├── error_report.ReportInvalid    a report of an error that does not fit
+    ├── log_position.PositionInvalid  a kept position that cannot be used
+    ├── probing: ProbeFailed, DnsMalformed, CertificateUnreadable
+    ├── checks: ReplyError, ScramRefused
+    └── walks: StepFailed
 
-A class says what happened; `reason` is its short form for metric labels, `retryable` whether the same call may
-succeed later.
+Those after CollectorError live beside what raises them, because nobody else handles them. A class says what happened;
+`reason` is its short form for metric labels, `retryable` whether the same call may succeed later.
 """
 
 from typing import ClassVar

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from chassis.secret_files import SecretUnusable, read_secret
 from exporter.answers import Answer, text_answer
+from exporter.errors import ExporterError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 _NOBODY = b"\0"
 
 
-class Refused(Exception):
+class Refused(ExporterError):
     """A request that is not taken; `answer` says why and what to do."""
 
     def __init__(self, answer: Answer) -> None:

@@ -1,6 +1,7 @@
 """Redis's protocol (RESP 2): commands out, replies in, both bounded."""
 
 from exporter.checks.wire import Wire
+from exporter.errors import ExporterError
 
 #: Longer texts and lists are refused: what is asked here has short answers.
 MAX_BYTES = 64 * 1024
@@ -10,7 +11,7 @@ _MAX_DEPTH = 4
 Reply = str | int | bytes | list["Reply"] | None
 
 
-class ReplyError(Exception):
+class ReplyError(ExporterError):
     """The server answered with an error; *code* is its first word, e.g. `NOAUTH`."""
 
     def __init__(self, text: str) -> None:

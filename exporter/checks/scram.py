@@ -8,12 +8,14 @@ import os
 import unicodedata
 from collections.abc import Callable
 
+from exporter.errors import ExporterError
+
 #: A server that asks for more rounds wants our processor, not our proof: these take 0.1 s.
 MAX_ROUNDS = 200_000
 _GS2 = b"n,,"
 
 
-class ScramRefused(Exception):
+class ScramRefused(ExporterError):
     """The exchange cannot be completed; the message says why."""
 
 

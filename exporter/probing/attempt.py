@@ -9,6 +9,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Final
 
+from exporter.errors import ExporterError
 from exporter.probing.certificates import Certificate
 
 #: Why a probe may fail; nothing else is ever shown as a reason.
@@ -38,7 +39,7 @@ REASONS: Final = (
 MAX_STEPS = 200
 
 
-class ProbeFailed(Exception):
+class ProbeFailed(ExporterError):
     """A probe that did not succeed; *reason* is one of `REASONS`, the message says what was found."""
 
     def __init__(self, reason: str, message: str) -> None:

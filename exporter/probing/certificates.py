@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from exporter.errors import ExporterError
+
 _SEQUENCE, _SET, _INTEGER, _CONTEXT_0, _CONTEXT_3 = 0x30, 0x31, 0x02, 0xA0, 0xA3
 _OCTETS, _OBJECT_ID, _UTC_TIME, _GENERALIZED_TIME, _BMP_STRING = 0x04, 0x06, 0x17, 0x18, 0x1E
 _SUBJECT_ALT_NAME = bytes.fromhex("551d11")
@@ -30,7 +32,7 @@ _TIME = re.compile(rb"(\d{12,14})Z")
 _MAX_NAMES = 20
 
 
-class CertificateUnreadable(ValueError):
+class CertificateUnreadable(ExporterError):
     """Bytes that are no certificate; the message says where."""
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.errors import ExporterError
+
 TYPES: Final = {
     "A": 1,
     "NS": 2,
@@ -49,7 +51,7 @@ UDP_BYTES = 1232
 _MAX_RECORDS = 2000
 
 
-class DnsMalformed(ValueError):
+class DnsMalformed(ExporterError, ValueError):
     """A message that breaks RFC 1035, or a name that cannot be asked for; the message says where."""
 
 

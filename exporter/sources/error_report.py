@@ -20,6 +20,7 @@ import msgspec
 
 from chassis.redaction import well_formed
 from exporter.analysis.pattern_book import shown, without_secrets
+from exporter.errors import ExporterError
 
 MAX_BODY_BYTES = 256 * 1024
 #: Objects and lists inside each other in a body.
@@ -33,7 +34,7 @@ _SERVICE = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _COMMIT = re.compile(r"[\w./+-]{1,64}", re.ASCII)
 
 
-class ReportInvalid(ValueError):
+class ReportInvalid(ExporterError):
     """A body that is no report; the message names the field and what stands there."""
 
 
