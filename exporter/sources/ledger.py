@@ -29,18 +29,18 @@ Taker = Callable[[Row], None]
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
 CLASSES = (b"1", b"2", b"3", b"4", b"5")
 #: Whenever so many rows wait, those of groups with enough of them are summed: a sum of few costs as many calls as one
-#: of many, and more than some thousands of rows do not fit into the processor's cache. Beyond the most, all are summed.
+#: of many, and more than some thousands of rows do not fit into the processor's cache. All are summed beyond the most,
+#: and after so many bytes of lines, since a row may hold a path of 64 KiB.
 WAITING_ROWS = 2048
 ENOUGH_ROWS = 64
 MOST_WAITING_ROWS = 8192
+MOST_WAITING_BYTES = 4 * 1024 * 1024
 #: Kept texts of requests; a full memory is emptied (a guard against invented paths).
 KEPT_REQUESTS = 4096
 #: Longer requests are not kept.
 KEPT_LENGTH = 512
 #: Fewer request times in the window do not tell what is usual.
 MIN_OBSERVATIONS = 100
-
-
 #: How long a bucket keeps its exemplar at least: one a second is more than a scrape shows.
 EXEMPLAR_SECONDS = 1.0
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
@@ -152,7 +152,8 @@ class Ledger(Generic[Mark]):
         # Rounded where the unit made 569999.9999999999 of 0.57, or a request of exactly a limit would be above it.
         self._limits = [float(f"{bound * scheme.form.per_second:.12g}") for bound in scheme.buckets]
         self._groups: dict[tuple[str, str, bool], Group] = {}
-        self._waiting = self._unsettled = 0
+        #: Rows that wait, those that came since the last sums, and the bytes of lines since all were summed.
+        self._waiting = self._fresh = self._held = 0
         #: Rows without a request, and rows whose request is seen for the first time.
         self._odd: list[Row] = []
         self._new: list[Row] = []
@@ -172,8 +173,11 @@ class Ledger(Generic[Mark]):
             self.unparsed += max(0, lines - len(rows) + len(self._odd) - len(again))
             self._odd.clear()
             self._sort(again)
-            if self._unsettled >= WAITING_ROWS:
-                self._settle(ENOUGH_ROWS if self._waiting < MOST_WAITING_ROWS else 1)
+            self._held += len(chunk)
+            if self._held >= MOST_WAITING_BYTES or self._waiting + self._fresh >= MOST_WAITING_ROWS:
+                self._settle()
+            elif self._fresh >= WAITING_ROWS:
+                self._settle(ENOUGH_ROWS)
 
     @contextmanager
     def settled(self) -> Iterator[None]:
@@ -187,8 +191,7 @@ class Ledger(Generic[Mark]):
 
     def _sort(self, rows: Sequence[Row]) -> None:
         """Put rows with those of their route and method; the first loop is the one that runs per line."""
-        self._waiting += len(rows)
-        self._unsettled += len(rows)
+        self._fresh += len(rows)
         taker, new = self._known.get, self._new.append
         for row in rows:
             taker(row[0], new)(row)
@@ -222,7 +225,7 @@ class Ledger(Generic[Mark]):
         routes = self._scheme.routes
         name = routes.of(path)
         kept = name in self.routes or name == OTHER_ROUTE or name in routes.templates
-        dropped = not kept and len(self.routes.keys() - routes.templates) >= self._scheme.max_routes
+        dropped = not kept and len(self.routes.keys() - routes.templates - {OTHER_ROUTE}) >= self._scheme.max_routes
         key = (OTHER_ROUTE if dropped else name, method_of(method), dropped)
         if key not in self._groups:
             self._groups[key] = Group(self._route(key[0]), key[1], dropped=dropped)
@@ -239,9 +242,10 @@ class Ledger(Generic[Mark]):
         """Sum the rows of groups that have at least so many; end a part of the window when it is time."""
         for group in self._groups.values():
             if len(group.rows) >= least:
-                self._waiting -= len(group.rows)
                 self._sum(group)
-        self._unsettled = 0
+        self._waiting = sum(len(group.rows) for group in self._groups.values())
+        self._fresh = 0
+        self._held = self._held if self._waiting else 0
         now = self._monotonic()
         if now >= self._next_turn:
             self._next_turn = now + self._scheme.window_seconds / PARTS

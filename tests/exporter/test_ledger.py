@@ -1,6 +1,8 @@
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporter.families import Exemplar
 from exporter.sources import ledger as module
@@ -130,6 +132,20 @@ def test_feed_sums_rows_of_large_groups_first(ledger: Ledger[int], monkeypatch: 
     assert ledger._waiting == 0
 
 
+def test_feed_sums_odd_lines_away(ledger: Ledger[int]) -> None:
+    """Lines of another format do not count as rows that wait."""
+    fed(ledger, b"nonsense\n" * 5000)
+    assert (ledger._waiting, ledger._fresh, ledger._held) == (0, 0, 0)
+
+
+def test_feed_holds_few_long_rows(ledger: Ledger[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows with paths of 64 KiB are summed long before there are thousands of them."""
+    monkeypatch.setattr(module, "MOST_WAITING_BYTES", 200_000)
+    for _ in range(4):
+        ledger.feed(line("/" + "x" * 60_000), 1)
+    assert ledger._waiting == 0
+
+
 def test_feed_keeps_an_exemplar_of_each_bucket(clock: Clock) -> None:
     """The slowest request of a bucket stands for it, in seconds, if it names its trace."""
     form = "$status $request_milliseconds $request_id $request"
@@ -180,3 +196,37 @@ def test_feed_reads_64_kib_lines(ledger: Ledger[int]) -> None:
     """The longest line that a follower gives is one line."""
     fed(ledger, re.sub(rb"curl", b"x" * 65_000, line()), b"\xff" * 65_536 + b"\n")
     assert (ledger.lines, ledger.unparsed) == (2, 1)
+
+
+PIECES = [
+    b'"',
+    b"GET /a",
+    b"GET /1/x",
+    b" ",
+    b"200",
+    b"0.5",
+    b"\\",
+    b"-",
+    b"9" * 30,
+    b"NaN",
+    b"\x00",
+    b"\xff",
+    b"{",
+    b"}",
+]
+GOOD = {
+    "combined": line(),
+    "nginx_json": b'{"request":"GET /a H","status":200}\n',
+    "$status $request": b"200 GET /a H\n",
+}
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(sorted(GOOD)), st.lists(st.one_of(st.none(), st.lists(st.sampled_from(PIECES))), max_size=8))
+def test_feed_counts_every_line_once_whatever_it_holds(form: str, made: list[list[bytes] | None]) -> None:
+    """Each line is a request or unparsed, whatever stands around it, and good lines are never lost."""
+    lines = [GOOD[form] if pieces is None else b"".join(pieces) + b"\n" for pieces in made]
+    ledger = fed(opened(Clock(), form), *lines)
+    assert ledger.lines == len(lines)
+    assert sum(ledger.cells.values()) + ledger.unparsed == len(lines)
+    assert sum(ledger.cells.values()) >= lines.count(GOOD[form])
