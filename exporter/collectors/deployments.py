@@ -207,7 +207,7 @@ class Deployments:
         try:
             posted = msgspec.json.decode(body, type=Posted)
             moment = self._wall() if posted.time is None else parse_time(str(posted.time))
-        except (msgspec.MsgspecError, SourceMalformed, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, SourceMalformed, RecursionError) as error:
             raise Refused(text_answer("400 Bad Request", f"This is no deployment: {error}")) from error
         if moment > self._wall() + _AHEAD_SECONDS:
             raise Refused(text_answer("400 Bad Request", "time lies in the future; send Unix seconds or ISO 8601."))

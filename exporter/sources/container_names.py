@@ -56,6 +56,6 @@ class ContainerNames:
             if key not in self._known or self._known[key][0] != stamp:
                 raw, _ = regular_files.read(path, MAX_BYTES)
                 self._known[key] = (stamp, msgspec.json.decode(raw, type=_DockerConfig).name.strip("/"))
-        except (SourceUnavailable, msgspec.MsgspecError, RecursionError):
+        except (SourceUnavailable, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return ""
         return self._known[key][1]

@@ -127,5 +127,5 @@ def _decoded(raw: bytes | None) -> _Kept:
     """What was kept; nothing where it cannot be read any more."""
     try:
         return msgspec.json.decode(raw or b"{}", type=_Kept)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _Kept()
