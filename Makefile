@@ -42,6 +42,9 @@ dashboards: $(VENV)/ready ## prove that grafana/generated is fresh (build it wit
 docs: $(VENV)/ready ## write docs/reference anew from the code
 	@$(PY) docs/build.py
 
+golden: $(VENV)/ready ## write tests/golden anew; look at the difference
+	@UPDATE_GOLDEN=1 $(PY) -m pytest -n 0 -q tests/exporter/test_golden.py tests/exporter/test_resources.py
+
 .PHONY: docs-fresh
 docs-fresh: $(VENV)/ready
 	@$(PY) docs/build.py --check
