@@ -31,7 +31,7 @@ CLASSES = (b"1", b"2", b"3", b"4", b"5")
 #: Whenever so many rows wait, those of groups with enough of them are summed: a sum of few costs as many calls as one
 #: of many, and more than some thousands of rows do not fit into the processor's cache. All are summed beyond the most,
 #: and after so many bytes of lines, since a row may hold a path of 64 KiB.
-WAITING_ROWS = 2048
+WAITING_ROWS = 1024
 ENOUGH_ROWS = 64
 MOST_WAITING_ROWS = 8192
 MOST_WAITING_BYTES = 4 * 1024 * 1024
@@ -202,10 +202,8 @@ class Ledger(Generic[Mark]):
         """Put rows of unknown requests: identifiers are taken out of all at once, for a call costs more than a path."""
         requests = without_identifiers(b"\n".join([row[0] for row in self._new])).split(b"\n")
         taker = self._known.get
-        for request, row in zip(requests, self._new, strict=True):
-            take = taker(request)
-            if take is None:
-                take = self._open(request)
+        takers = [taker(request) or self._open(request) for request in requests]
+        for take, row in zip(takers, self._new, strict=True):
             take(row)
         self._new.clear()
 
