@@ -42,6 +42,7 @@ LAST_CHECK = Metric(
     "Unix time in seconds of the last finished check.",
     _CHECK,
 )
+CHECKS = Metric("nightshift_service_checks_total", "counter", "Checks of the service that are over.", _CHECK)
 FAILURES = Metric(
     "nightshift_service_check_failures_total", "counter", "Failed checks by reason.", ["service", "check", "reason"]
 )
@@ -152,6 +153,7 @@ class Watch:
         # A service has one count of processes: that of its rule, where it has a rule and a pid file.
         self._counts_processes = labels[1] == "process" or target.process is None
         self._failures = dict.fromkeys(_REASONS[labels[1]], 0)
+        self._checks = 0
         self._duration = 0.0
         self._was_up = True
         self._lock = threading.Lock()
@@ -163,6 +165,7 @@ class Watch:
         found = outcome_of(self._check)
         with self._lock:
             self._duration = self._monotonic() - started
+            self._checks += 1
             if not found.up:
                 reason = found.reason if found.reason in self._failures else "error"
                 self._failures[reason] += 1
@@ -187,6 +190,7 @@ class Watch:
             families[UP].add(0, *self.labels)
         with self._lock:
             families[DURATION].add(self.source.busy() if late else self._duration, *self.labels)
+            families[CHECKS].add(self._checks, *self.labels)
             for reason, count in self._failures.items():
                 families[FAILURES].add(count, *self.labels, reason)
 
@@ -208,6 +212,7 @@ class Services:
         DURATION,
         PROCESSES,
         LAST_CHECK,
+        CHECKS,
         FAILURES,
         *outcome.METRICS,
         *celery.METRICS,

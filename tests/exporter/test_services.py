@@ -51,6 +51,15 @@ def test_show_down_with_its_reason(clock: Clock, look: Callable[[Watch], Samples
     assert found['nightshift_service_check_failures_total{service="shop",check="port",reason="timeout"}'] == 1
 
 
+def test_show_counts_all_checks_beside_those_that_failed(clock: Clock, look: Callable[[Watch], Samples]) -> None:
+    """Checks begin at 0 and count whatever their outcome is."""
+    watch = watch_of([Outcome(), Outcome("refused", "no")], clock)
+    assert look(watch)['nightshift_service_checks_total{service="shop",check="port"}'] == 0
+    watch.source.turn()
+    watch.source.turn()
+    assert look(watch)['nightshift_service_checks_total{service="shop",check="port"}'] == 2
+
+
 def test_show_unforeseen_reason_is_an_error(clock: Clock, look: Callable[[Watch], Samples]) -> None:
     """Only the fixed reasons of a kind of check become labels."""
     watch = watch_of([Outcome("status", "?")], clock)
