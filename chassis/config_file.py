@@ -66,6 +66,13 @@ class _StrictLoader(yaml.SafeLoader):
             problem = f"no valid {node.tag.rpartition(':')[2]}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:  # noqa: ANN401 -- PyYAML's
+        text = super().construct_scalar(node)
+        if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            problem = r"half of a pair of surrogates (such as \ud83d) is no character"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return text
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 -- PyYAML's
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
