@@ -35,7 +35,11 @@ Listener = Callable[[str, str, Module, Attempt], None]
 
 DEFAULT_MODULE = "http_2xx"
 _MAX_TARGET = 8192
+_MAX_FIELDS = 20
 _KEPT_QUESTIONS = 2048
+#: Longer queries are not kept, and longer texts neither: anybody may ask, and a target may show anything.
+_KEPT_QUERY = 512
+_KEPT_TEXT = 16 * 1024
 _MARK = "\x01"
 _templates: dict[tuple[bool, tuple[str, ...]], str] = {}
 
@@ -77,8 +81,7 @@ class Asking:
         self._allowed = [re.compile(pattern) for pattern in allowed]
         self._places = threading.BoundedSemaphore(places)
         self._listener = listener
-        #: What a query string asks for, kept.
-        self.question = lru_cache(maxsize=_KEPT_QUESTIONS)(self._understand)
+        self._kept = lru_cache(maxsize=_KEPT_QUESTIONS)(self._understand)
 
     def answer(self, environ: "WSGIEnvironment", longest: float) -> Answer:
         """The metrics of one probe of at most *longest* seconds; with `debug=true` everything that happened."""
@@ -93,9 +96,15 @@ class Asking:
             self._places.release()
         return self.shown(question, attempt, environ.get("HTTP_ACCEPT", ""))
 
-    def _understand(self, query: str) -> Question | Answer:
+    def question(self, query: str) -> Question | Answer:
         """What a query string asks for; an answer where that cannot be done. Prometheus asks for the same for ever."""
-        asked = parse_qs(query, max_num_fields=20)
+        return self._kept(query) if len(query) <= _KEPT_QUERY else self._understand(query)
+
+    def _understand(self, query: str) -> Question | Answer:
+        try:
+            asked = parse_qs(query, max_num_fields=_MAX_FIELDS)
+        except ValueError:
+            return text_answer("400 Bad Request", f"The query has more fields than {_MAX_FIELDS}.")
         target, name = asked.get("target", [""])[0], asked.get("module", [DEFAULT_MODULE])[0]
         module = self.modules.get(name)
         if module is None:
@@ -167,7 +176,8 @@ def _rendered(found: Sequence[Family], form: Format) -> bytes:
         template = text.replace("%", "%%").replace(_MARK, "%s")
         if len(_templates) >= _KEPT_QUESTIONS:
             _templates.clear()
-        _templates[key] = template
+        if len(template) <= _KEPT_TEXT:
+            _templates[key] = template
     return (template % tuple(values)).encode()
 
 

@@ -39,7 +39,7 @@ class Url:
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def parse(text: str) -> Url:
     """The URL in *text*; `http://` is understood.
 

@@ -1,10 +1,14 @@
 import socket
 import threading
+import tracemalloc
 from urllib.parse import quote
 
 import pytest
 
 from exporter.answers import Answer
+from exporter.exposition import TEXT
+from exporter.families import Family, Metric
+from exporter.probing import asking as asking_module
 from exporter.probing.asking import Asking
 from exporter.probing.http_options import BasicAuth, HttpOptions
 from exporter.probing.modules import DEFAULTS, Module
@@ -123,3 +127,29 @@ def test_answer_leaves_no_descriptor() -> None:
         asker.ask(f"http://127.0.0.1:{port}/")
     with socket.socket() as after:
         assert after.fileno() == first
+
+
+def test_answer_to_a_crowd_of_fields_is_400() -> None:
+    """More fields than anybody needs are refused as what they are, a bad request."""
+    answer = Asker().ask("h", more="&a=b" * 100)
+    assert (answer.status, b"more fields" in answer.body) == ("400 Bad Request", True)
+
+
+def test_question_of_a_long_query_is_not_kept() -> None:
+    """Strangers who ask for something else and long each time fill no memory."""
+    asking = Asking(DEFAULTS, Resolver(), (), 1, lambda *_: None)
+    tracemalloc.start()
+    for number in range(300):
+        asking.question(f"target=h{number}&x=" + "y" * 50_000)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000
+
+
+def test_rendered_keeps_no_long_text() -> None:
+    """A target that shows another long certificate each time fills no memory."""
+    before = len(asking_module._templates)
+    family = Family(Metric("x", "gauge", "X.", ["subject"]))
+    family.add(1.5, "y" * 50_000)
+    assert asking_module._rendered([family], TEXT).endswith(b" 1.5\n")
+    assert len(asking_module._templates) == before
