@@ -80,9 +80,16 @@ class Runner:
         self._orders: SimpleQueue[Run | None] = SimpleQueue()
         self._leave_out: Callable[[], bool] = getattr(collector, "leave_out", lambda: False)
         self._closed = False
-        #: Whether it may have to wait for something in the next run.
-        self.waits: Callable[[], bool] = getattr(collector, "waits", lambda: True)
+        self._waits: Callable[[], bool] = getattr(collector, "waits", lambda: True)
         self._thread = self._hire()
+
+    def waits(self) -> bool:
+        """Whether it may have to wait for something in the next run; so may one that cannot tell."""
+        try:
+            return self._waits()
+        except Exception as error:  # noqa: BLE001 -- one of the four edges: one collector's scrape
+            event(log, logging.DEBUG, f"cannot tell whether it waits: {error}", collector=self.name)
+            return True
 
     def start(self) -> Run:
         """The run in progress, else a new one."""
@@ -177,24 +184,28 @@ class Registry:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
+        #: Nobody begins to scrape in the middle of a replacement.
+        self._lock = threading.Lock()
         self._runners: dict[str, Runner] = {}
         self._sheets = Sheets(lambda names: [(metric, zip(names)) for metric in METRICS])
 
     def replace(self, keep: set[str], new: Mapping[str, Collector]) -> None:
         """Keep the collectors named in *keep*, add *new*, end the others; scrapes under way finish with the old."""
-        before = self._runners
         added = {name: Runner(name, collector, self._monotonic) for name, collector in new.items()}
-        kept = {name: runner for name, runner in before.items() if name in keep}
-        self._runners = dict(sorted((kept | added).items()))
-        for name, runner in before.items():
-            if name not in kept:
-                runner.close()
+        with self._lock:
+            before = self._runners
+            kept = {name: runner for name, runner in before.items() if name in keep}
+            self._runners = dict(sorted((kept | added).items()))
+            for name, runner in before.items():
+                if name not in kept:
+                    runner.close()
 
     def start(self) -> list[tuple[Runner, Run]]:
         """Let every collector begin, those that may wait first; `finish` has what they give."""
-        runners = list(self._runners.values())
-        runs = {runner: runner.start() for runner in runners if runner.waits()}
-        return [(runner, runs.get(runner) or runner.at_once()) for runner in runners]
+        with self._lock:
+            runners = list(self._runners.values())
+            runs = {runner: runner.start() for runner in runners if runner.waits()}
+            return [(runner, runs.get(runner) or runner.at_once()) for runner in runners]
 
     def finish(self, runs: Sequence[tuple[Runner, Run]], seconds: float) -> list[Part]:
         """What every collector gives that answers within *seconds*, then how each one did."""

@@ -8,10 +8,12 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 from exporter.collector import CollectorConfig, collector
+from exporter.errors import SourceUnavailable
 from exporter.families import Family, Metric
 from exporter.sheets import Layout, Part, Rows, Sheet, Sheets
 from exporter.sources import mounts, procfs
@@ -220,13 +222,18 @@ class Resources:
         """The mounts to ask, from a table that is read again every `MOUNT_TABLE_SECONDS`."""
         now = self._monotonic()
         if now - self._mounts_read >= MOUNT_TABLE_SECONDS:
-            # That of process 1 is the host's own where /proc is another machine's view; forbidden to some users.
-            raw = self._files["1/mounts"].read() or self._files["self/mounts"].read()
-            mounted = mounts.parse(raw)
+            mounted = mounts.parse(self._mount_table())
             self._mounts = [mount for mount in mounted if self._wanted(mount)]
             self._may_wait = mounts.may_wait(self._mounts, mounted)
             self._mounts_read = now
         return self._mounts
+
+    def _mount_table(self) -> bytes:
+        """That of process 1, the host's own where /proc is another machine's view; ours where it is forbidden."""
+        with suppress(SourceUnavailable):
+            if table := self._read("1/mounts"):
+                return table
+        return self._read("self/mounts")
 
     def _wanted(self, mount: Mount) -> bool:
         return mount.fstype not in self._types and not self._mountpoints.match(mount.mountpoint)

@@ -4,6 +4,7 @@ Opening a file of /proc costs more than reading it, so a file is opened once and
 A file that this kernel does not have is no data, not a failure.
 """
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -45,6 +46,8 @@ class KeptFile:
             return b""
         except OSError as error:
             self.close()
+            if error.errno == errno.EOPNOTSUPP:  # /proc/pressure where the kernel has it switched off
+                return b""
             raise SourceUnavailable(f"{self.path}: cannot be read: {error.strerror}") from error
 
     def _read_on(self, first: bytes) -> bytes:

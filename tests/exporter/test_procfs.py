@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,17 @@ def test_kept_file_reads_beyond_one_piece(tmp_path: Path, monkeypatch: pytest.Mo
 def test_kept_file_missing_is_empty(tmp_path: Path) -> None:
     """A file that this kernel does not have is no data."""
     assert KeptFile(tmp_path / "pressure" / "cpu").read() == b""
+
+
+def test_kept_file_of_a_feature_that_is_off_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pressure is compiled in and switched off its files are there and refuse to be read."""
+
+    def refuse(*_: object) -> bytes:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    (tmp_path / "cpu").touch()
+    monkeypatch.setattr(procfs.os, "pread", refuse)
+    assert KeptFile(tmp_path / "cpu").read() == b""
 
 
 def test_kept_file_unreadable_raises(tmp_path: Path) -> None:

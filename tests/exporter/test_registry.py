@@ -95,6 +95,30 @@ class Quick(Steady):
         yield Family(self.metric, 1)
 
 
+class Reloading(Steady):
+    """A collector that is replaced in the moment between being found and being started."""
+
+    def __init__(self, registry: Registry, *, waits: bool) -> None:
+        super().__init__()
+        self._registry = registry
+        self._waits = waits
+        self.reload = threading.Thread(target=lambda: registry.replace(set(), {"a": Steady()}))
+
+    def waits(self) -> bool:
+        """Let the reload happen now, if it may."""
+        self.reload.start()
+        self.reload.join(0.05)
+        return self._waits
+
+
+class Undecided(Quick):
+    """A collector that cannot tell whether it waits."""
+
+    def waits(self) -> bool:
+        """Raise."""
+        raise SourceUnavailable("no mounts")
+
+
 class QuickFailing(Failing):
     """A collector that never waits, and raises."""
 
@@ -228,6 +252,22 @@ def test_scrape_what_never_waits_may_raise(registry: Registry, shown: Shown) -> 
     registry.replace(set(), {"bad": QuickFailing(ValueError("no")), "good": Quick()})
     found = shown(registry.scrape(9))
     assert (found["a"], found['nightshift_collector_success{collector="bad"}']) == (1, 0)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_scrape_in_the_middle_of_a_reload_misses_nothing(registry: Registry, shown: Shown, *, waits: bool) -> None:
+    """A scrape gets either all of the old collectors or all of the new ones; it never asks one that has ended."""
+    collector = Reloading(registry, waits=waits)
+    registry.replace(set(), {"a": collector})
+    found = shown(registry.scrape(0.2))
+    assert (found["a"], found['nightshift_collector_success{collector="a"}']) == (1, 1)
+    collector.reload.join()
+
+
+def test_scrape_collector_that_cannot_tell_whether_it_waits_costs_only_itself(registry: Registry, shown: Shown) -> None:
+    """It is asked in a thread of its own, as if it did."""
+    registry.replace(set(), {"quick": Undecided()})
+    assert shown(registry.scrape(5))["a"] == 1
 
 
 def test_scrape_after_the_end_gives_nothing(until: Until) -> None:

@@ -109,6 +109,16 @@ def test_waits_only_for_mounts_that_may_block(proc_root: str) -> None:
     assert Resources(Config(proc_root=proc_root, exclude_filesystem_types=())).waits()
 
 
+def test_mount_table_of_process_1_forbidden_is_our_own(tmp_path: Path) -> None:
+    """With hidepid=1 a user may not read it; the exporter's own table stands in."""
+    (tmp_path / "1" / "mounts").mkdir(parents=True)  # cannot be read either
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "mounts").write_text("/dev/vda1 / ext4 rw 0 0\n")
+    collector = Resources(Config(proc_root=str(tmp_path)))
+    assert not collector.waits()
+    assert [mount.mountpoint for mount in collector._mounted()] == ["/"]
+
+
 def test_config_empty_pattern_excludes_nothing(proc_root: str, statvfs: Statvfs, shown: Shown) -> None:
     """An exclusion that is switched off shows every mount, disk and device."""
     keys = ("exclude_mountpoints", "exclude_disks", "exclude_network_devices")
