@@ -66,6 +66,9 @@ _FAMILIES = re.compile(
 )
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
+#: How far a quick expression looks for the end of a value: without a bound, every line without a quote would be
+#: searched for one to the end of the chunk (measured: 7,000 lines/s where it is now 2,000,000).
+_NEARBY = rb"{0,1024}+"
 _LINE_END = rb"\r?+\n"
 _REST_OF_LINE = rb"[^\n]*+\n"
 _ODD_LINE = rb"|([^\n]*+\n)"
@@ -207,12 +210,12 @@ def _value(field: Field, *, strict: bool) -> bytes:
     """Any value of *field*, or the rest of it."""
     if not field.quoted:
         return _up_to(field.end, strict=strict)
-    return _REST_OF_QUOTED if strict else rb'[^"]*+(?<!\\)'
+    return _REST_OF_QUOTED if strict else rb'[^"]%b(?<!\\)' % _NEARBY
 
 
 def _up_to(end: bytes, *, strict: bool) -> bytes:
     """All up to the byte *end*, within the line where it is *strict*; a set of one is the quickest by far."""
-    return b"[^%b\n]*+" % re.escape(end) if strict else b"[^%b]*+" % re.escape(end)
+    return b"[^%b\n]*+" % re.escape(end) if strict else b"[^%b]%b" % (re.escape(end), _NEARBY)
 
 
 def _counted(field: Field, *, strict: bool) -> bytes:

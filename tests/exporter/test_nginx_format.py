@@ -75,6 +75,14 @@ def test_compiled_knows_the_unit_of_its_time() -> None:
     assert compiled("$status $request_milliseconds $request").per_second == 1000
 
 
+def test_compiled_looks_for_the_end_of_a_value_nearby_first() -> None:
+    """Where no quote follows, no line is searched for one to the end of all lines; long values have a second look."""
+    form = compiled('$remote_addr "$request" $status "$http_referer" $request_time')
+    line = b'1 "GET /a H" 200 "%b" 0.5\n' % (b"r" * 5000)
+    assert form.rows(line, 1)[0][0] == b""
+    assert form.second_look(line)[0][:4] == (b"GET /a", b"2", b"", b"0.5")
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.sampled_from([b'"', b"GET /a", b" ", b"200", b"0.5", b"\\", b"|", b"\x00", b"\xff", b"-", b"x"])))
 def test_compiled_never_crosses_a_line(pieces: list[bytes]) -> None:
