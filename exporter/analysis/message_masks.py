@@ -11,7 +11,7 @@ Every expression takes linear time on any input: repetitions are possessive and 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -48,7 +48,7 @@ _UNIT = (
 _SOURCE = _one_of("c h cc cpp cxx hpp py php inc module java kt scala js mjs ts go rb rs pl pm sh cs lua sql")
 _KEPT_KEY = _one_of("msg message err error exception level severity reason")
 #: Nouns that a name of such a thing follows. No function or method: which one fails is what happened.
-_KIND = _one_of(
+_KINDS = (
     "account action address app application backend block branch broker bucket bus cgroup channel class client"
     " cluster column comm command component constraint consumer container customer database db dev device"
     " directory disk display domain driver endpoint event exchange extension field file filesystem flag folder"
@@ -56,9 +56,9 @@ _KIND = _one_of(
     " name namespace network node object package page partition path peer plugin pod policy port process producer"
     " profile program project proxy queue rack region relation replica repository role route schema server service"
     " session shard slot snapshot stream subscription table tag task tenant thread token topic type url user"
-    " version vhost view volume worker zone",
-    capitalised=True,
+    " version vhost view volume worker zone"
 )
+_KIND = _one_of(_KINDS, capitalised=True)
 _PREPOSITION = _one_of("for by of as from to in on at with into via")
 _VERB = rf"(?:{_one_of('is was has had not does did can cannot could')}|[a-z]+ed)"
 #: Words that follow a kind or a preposition and are no name: grammar, states, parts of compound nouns.
@@ -80,13 +80,68 @@ _NAME = rf"(?!{_NO_NAME}\b(?!\[))[A-Za-z][{_IN_WORD}]*+"
 class Rule(NamedTuple):
     """One way in which parameters are written: whatever *pattern* finds becomes *replacement*.
 
-    *needs* is a text without which *pattern* finds nothing; to look for it first costs a thirtieth.
+    *needs* is a text without which *pattern* finds nothing, and `glance` a cheaper question with the same promise:
+    asked in this order, they spare three quarters of the time.
     """
 
     name: str
     needs: str
     pattern: re.Pattern[str]
     replacement: str
+    glance: Callable[[str], object] = bool
+
+
+def _glance(pattern: str) -> Callable[[str], object]:
+    """Whether a text holds *pattern*, which begins with a letter or a set: `re` goes through texts quickly then."""
+    return re.compile(pattern).search
+
+
+def _names_a_kind(form: str) -> bool:
+    """Whether *form* has a word of `_KIND`, and another after it."""
+    return not _KIND_WORDS.isdisjoint(_BEFORE_A_WORD.findall(form))
+
+
+def _follows_a_preposition(form: str) -> bool:
+    """Whether *form* has a preposition that names follow."""
+    return "ed for " in form or "ed by " in form or "from " in form
+
+
+def _is_spaced(form: str) -> object:
+    """Whether white space in *form* is anything but single blanks."""
+    return "  " in form or _NO_BLANK(form)
+
+
+def _repeats_words(form: str) -> bool:
+    """Whether a word of *form* comes twice."""
+    words = form.split(" ")
+    return len(set(words)) < len(words)
+
+
+_KIND_WORDS = frozenset(word for kind in _KINDS.split() for word in (kind, kind.capitalize()))
+_BEFORE_A_WORD = re.compile(r"[A-Za-z](?<![A-Za-z].)[A-Za-z]*+(?=:? [A-Za-z])")
+_NO_BLANK = _glance(r"[\x01-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+
+#: What to ask before a rule of this name is tried, beside the text that it needs.
+_GLANCES: dict[str, Callable[[str], object]] = {
+    "date": _glance(r"[A-Z\x00](?:(?<=\x00) [A-Zap]|[a-z]{2,}+[,.]?\s++\x00)"),
+    "quoted": _glance("[\"'`]"),
+    "address": _glance(r":[A-Fa-f\x00]{0,4}:"),
+    "literal": _glance(r"[tfnTFN](?:rue|alse|ull|il|one|ULL|RUE|ALSE|aN)"),
+    "exception": _glance(r"[.\\]\w*(?:Exception|Error|Warning|Fault)"),
+    "host": _glance(r":\x00|localhost"),
+    "dotted": _glance(r"\.[\w$*/\x00-]++\."),
+    "drive": _glance(r":[\\\x00]"),
+    "hexadecimal": _glance("[A-Fa-f][A-Fa-f]{7}"),
+    "name of a kind": _names_a_kind,
+    "name after a preposition": _follows_a_preposition,
+    "after colon": _glance(r":(?<=\w:)[A-Za-z]"),
+    "field of a record": _glance(r"[,;{(\[] \w++ ?:"),
+    "in parentheses": _glance(r"\([A-Za-z]"),
+    "comparison": _glance(r"[<>~≈≤≥+=-]\s?\x00"),
+    "restated quantity": _glance(r"\x00 ?[A-Za-z%]++ \(\x00"),
+    "space": _is_spaced,
+    "repetition": _repeats_words,
+}
 
 
 #: Every word with a digit. It runs over every message; the other rules run once for each result of this one.
@@ -96,7 +151,7 @@ WORD_WITH_DIGIT = re.compile(
 
 #: In the order in which they are applied.
 RULES: tuple[Rule, ...] = tuple(
-    Rule(name, needs, re.compile(pattern), replacement)
+    Rule(name, needs, re.compile(pattern), replacement, _GLANCES.get(name, bool))
     for name, needs, pattern, replacement in (
         ("date", _W, rf"\b(?:(?:{_DAY}|{_MONTH})[,.]?\s++){{1,4}}+(?=\x00)|(?<=\x00) {_ZONE}\b", ""),
         ("url", "://", r"(?<![A-Za-z+.\-\x00])(?:[A-Za-z][A-Za-z+.-]*+|\x00)://[^\s\"'<>()\[\]{},;]*+", _W),
@@ -191,9 +246,9 @@ RULES: tuple[Rule, ...] = tuple(
             _W,
         ),
         ("comparison", _W, r"(?<![\w\x00>])(?:[<>~≈≤≥+]=?|-)\s?\x00", _W),
-        ("restated quantity", "(", rf"(\x00 ?{_UNIT}) \(\x00 ?{_UNIT}\)", r"\1"),
+        ("restated quantity", f" ({_W}", rf"(\x00 ?{_UNIT}) \(\x00 ?{_UNIT}\)", r"\1"),
         ("unit", _W, rf"\x00 {_UNIT}(?![\w:=])", _W),
-        ("empty parentheses", "()", r"(?<=\s)\(\)", f"({_W})"),
+        ("empty parentheses", "()", r"\(\)(?<=\s\(\))", f"({_W})"),
         ("empty brackets", "[]", r"(?<=[\s=:])\[\]", f"[{_W}]"),
         ("unit file", ".", rf"{_START}[\w@-]++\.(?:service|socket|timer|target|mount|slice|scope|conf)\b", _W),
         ("space", "", r"[\s\x01-\x1f\x7f]++", " "),
@@ -221,8 +276,8 @@ def mask(message: str) -> str:
 def canonical(masked: str, rules: Iterable[Rule] = RULES) -> str:
     """The canonical form of a message that `mask` has seen; the mask itself where nothing readable would stay."""
     form = masked
-    for rule in rules:
-        if rule.needs in form:
-            form = rule.pattern.sub(rule.replacement, form)
+    for _, needs, pattern, replacement, glance in rules:
+        if needs in form and glance(form):
+            form = pattern.sub(replacement, form)
     form = form.strip()
     return (form if _LETTERS_IN_A_ROW.search(form) else masked)[:MAX_FORM_LENGTH]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.analysis.message_masks import MAX_FORM_LENGTH, RULES, canonical, mask
+from exporter.analysis.message_masks import MAX_FORM_LENGTH, RULES, Rule, canonical, mask
 
 #: For each rule two messages that are one event only by that rule.
 ONE_EVENT = {
@@ -170,9 +170,52 @@ def test_canonical_takes_any_text(message: str) -> None:
     assert len(form(message)) <= MAX_FORM_LENGTH
 
 
+fragments = st.sampled_from(
+    [
+        *{word for pair in ONE_EVENT.values() for message in pair for word in message.split(" ")},
+        *(
+            "\0",
+            " ",
+            "  ",
+            "\t",
+            "\x7f",
+            "\u2028",
+            ":",
+            ",",
+            ".",
+            "/",
+            "(",
+            ")",
+            "[",
+            "]",
+            "'",
+            '"',
+            "a",
+            "A",
+            "é",
+            "7",
+        ),
+    ]
+)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.glance is not bool], ids=lambda rule: rule.name)
+@settings(deadline=None, max_examples=60)
+@given(parts=st.lists(st.tuples(fragments, st.sampled_from(["", " "])), max_size=12), insertion=st.integers(0, 12))
+def test_glance_misses_nothing(rule: Rule, parts: list[tuple[str, str]], insertion: int) -> None:
+    """What a rule would change, its glance does not take for hopeless."""
+    texts = [part + space for part, space in parts]
+    for message in ONE_EVENT[rule.name]:
+        text = mask("".join((*texts[:insertion], message, *texts[insertion:])))
+        assert rule.glance(text) or rule.pattern.sub(rule.replacement, text) == text
+
+
 @pytest.mark.parametrize(
     "piece",
-    ["a", "a.", "a ", "\0", "\0 ", "a_", "/", '"', "'", "a=b ", "a:", "[a] ", "for a ", "Mon ", "@", "::", " ", "a\\"],
+    [
+        *("a", "a.", "a ", "\0", "\0 ", "a_", "/", '"', "'", "a=b ", "a:", "[a] ", "for a ", "Mon ", "@", "::", " "),
+        *("a\\", "A", "Aa", "aA:", "(a ", ". ", "a\0", "user ", "user: a", "\0 a"),
+    ],
 )
 def test_canonical_is_linear_on_hostile_text(piece: str) -> None:
     """200,000 characters of what an expression would try again and again end within 4 s of CPU; quadratic takes 9."""
