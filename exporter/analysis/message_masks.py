@@ -87,13 +87,24 @@ class Rule(NamedTuple):
     name: str
     needs: str
     pattern: re.Pattern[str]
-    replacement: str
+    replacement: str | Callable[[re.Match[str]], str]
     glance: Callable[[str], object] = bool
 
 
 def _glance(pattern: str) -> Callable[[str], object]:
     """Whether a text holds *pattern*, which begins with a letter or a set: `re` goes through texts quickly then."""
     return re.compile(pattern).search
+
+
+def _replacement(template: str) -> str | Callable[[re.Match[str]], str]:
+    r"""What `sub` takes for *template*, which is text, or all groups (`\1\2`) and text.
+
+    Templates are filled in by Python code before Python 3.12, and looked up even where there is nothing to replace.
+    """
+    if "\\" not in template:
+        return template
+    text = _GROUPS.sub("", template)
+    return lambda found: "".join(filter(None, found.groups())) + text
 
 
 def _names_a_kind(form: str) -> bool:
@@ -117,6 +128,7 @@ def _repeats_words(form: str) -> bool:
     return len(set(words)) < len(words)
 
 
+_GROUPS = re.compile(r"\\\d")
 _KIND_WORDS = frozenset(word for kind in _KINDS.split() for word in (kind, kind.capitalize()))
 _BEFORE_A_WORD = re.compile(r"[A-Za-z](?<![A-Za-z].)[A-Za-z]*+(?=:? [A-Za-z])")
 _NO_BLANK = _glance(r"[\x01-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
@@ -151,7 +163,7 @@ WORD_WITH_DIGIT = re.compile(
 
 #: In the order in which they are applied.
 RULES: tuple[Rule, ...] = tuple(
-    Rule(name, needs, re.compile(pattern), replacement, _GLANCES.get(name, bool))
+    Rule(name, needs, re.compile(pattern), _replacement(replacement), _GLANCES.get(name, bool))
     for name, needs, pattern, replacement in (
         ("date", _W, rf"\b(?:(?:{_DAY}|{_MONTH})[,.]?\s++){{1,4}}+(?=\x00)|(?<=\x00) {_ZONE}\b", ""),
         ("url", "://", r"(?<![A-Za-z+.\-\x00])(?:[A-Za-z][A-Za-z+.-]*+|\x00)://[^\s\"'<>()\[\]{},;]*+", _W),
