@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
+from exporter.errors import ExporterError
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -30,6 +32,14 @@ class Route:
     answer: Callable[["WSGIEnvironment"], Answer]
     methods: tuple[str, ...] = ("GET", "HEAD")
     title: str = ""
+
+
+class Refused(ExporterError):
+    """A request that is not taken; `answer` says why and what to do."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@
     ├── CollectorError           a collector cannot say what it measures
     │   ├── SourceUnavailable    the source does not answer
     │   └── SourceMalformed      the source answers what nobody can read
-    ├── push.Refused             a request that is not taken, with its answer
+    ├── answers.Refused          a request that is not taken, with its answer
     ├── error_report.ReportInvalid    a report of an error that does not fit
     ├── log_position.PositionInvalid  a kept position that cannot be used
     ├── probing: ProbeFailed, DnsMalformed, CertificateUnreadable

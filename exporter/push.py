@@ -4,22 +4,13 @@ import hmac
 from typing import TYPE_CHECKING
 
 from chassis.secret_files import SecretUnusable, read_secret
-from exporter.answers import Answer, text_answer
-from exporter.errors import ExporterError
+from exporter.answers import Answer, Refused, text_answer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 #: Compared with what a stranger sends where there is no token, so that both take equally long.
 _NOBODY = b"\0"
-
-
-class Refused(ExporterError):
-    """A request that is not taken; `answer` says why and what to do."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
 
 
 class Bearer:
@@ -46,11 +37,17 @@ class Bearer:
             expected = read_secret(self._file).encode()
         except SecretUnusable:
             raise Refused(text_answer("503 Service Unavailable", "The token cannot be read; see the log.")) from None
-        scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        token = given.strip().encode("latin-1", "replace") if scheme.lower() == "bearer" else _NOBODY
-        if not hmac.compare_digest(token, expected):
-            body = b"Send the token: Authorization: Bearer TOKEN.\n"
+        if not hmac.compare_digest(_token(environ), expected):
+            body = b"Send the token: Authorization: Bearer TOKEN, or X-Nightshift-Token: TOKEN beside a password.\n"
             raise Refused(Answer("401 Unauthorized", body, (("WWW-Authenticate", "Bearer"),)))
+
+
+def _token(environ: "WSGIEnvironment") -> bytes:
+    """The token of a request; in a header of its own where name and password (`basic_auth_users`) take the usual one."""
+    scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() != "bearer":
+        given = environ.get("HTTP_X_NIGHTSHIFT_TOKEN", "")
+    return given.strip().encode("latin-1", "replace") or _NOBODY
 
 
 def read_body(environ: "WSGIEnvironment", limit: int) -> bytes:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from chassis.logs import event
 from exporter import exposition
-from exporter.answers import Answer, Route, not_allowed, text_answer
+from exporter.answers import Answer, Refused, Route, not_allowed, text_answer
 from exporter.app import Exporter
 from exporter.landing import landing
-from exporter.push import Refused
 from exporter.scrape_timeout import scrape_seconds
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ OPTIONAL_PATHS = {
     "/api_checks": "api_checks",
     "/journey": "journeys",
     "/journeys": "journeys",
+    "/journeys/screenshot": "journeys",
     "/errors": "error_log",
     "/deployments": "deployments",
 }
@@ -61,11 +61,7 @@ class Application:
         path = environ["PATH_INFO"] or "/"
         route = self._routes.get(path) or self._exporter.routes.get(path)
         if route is None:
-            needed = OPTIONAL_PATHS.get(path)
-            hint = (
-                f"{path} needs the collector {needed} in the configuration." if needed else "Metrics are at /metrics."
-            )
-            return text_answer("404 Not Found", f"Not found. {hint}")
+            return text_answer("404 Not Found", f"Not found. {_hint(path)}")
         if environ["REQUEST_METHOD"] not in route.methods:
             return not_allowed(path, route.methods)
         try:

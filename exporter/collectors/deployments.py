@@ -15,11 +15,11 @@ import msgspec
 
 from chassis.logs import event
 from chassis.secret_files import SecretUnusable
-from exporter.answers import Answer, Route, json_answer, text_answer
+from exporter.answers import Answer, Refused, Route, json_answer, text_answer
 from exporter.collector import CollectorConfig, collector
 from exporter.errors import CollectorError, ConfigError, SourceMalformed
 from exporter.families import Family, Metric
-from exporter.push import Bearer, Refused, read_body
+from exporter.push import Bearer, read_body
 from exporter.sampler import Sampler, Source
 from exporter.sources.deploy_file import VERSION, Release, parse_time, read_release
 from exporter.sources.deploy_history import Deployment, History

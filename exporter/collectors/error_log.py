@@ -15,10 +15,10 @@ import msgspec
 from exporter.analysis.error_categories import CATEGORIES
 from exporter.analysis.log_signs import SUSPICIOUS_KINDS
 from exporter.analysis.pattern_book import OTHER, Pattern, PatternBook
-from exporter.answers import Answer, Route, json_answer, text_answer
+from exporter.answers import Answer, Refused, Route, json_answer, text_answer
 from exporter.collector import CollectorConfig, collector
 from exporter.families import Family, Metric
-from exporter.push import Bearer, Refused, read_body
+from exporter.push import Bearer, read_body
 from exporter.sampler import Sampler, Source
 from exporter.sources import error_rules
 from exporter.sources.error_presets import PRESETS, PresetName

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from chassis.secret_files import SecretUnusable
-from exporter.push import Bearer, Refused, read_body
+from exporter.answers import Refused
+from exporter.push import Bearer, read_body
 
 TOKEN = "correct horse"
 
@@ -20,8 +21,13 @@ def token_file(tmp_path: Path) -> Path:
 
 def status_of(bearer: Bearer, header: str) -> str:
     """The status with which a request is refused, empty where it is let pass."""
+    return status_with(bearer, {"HTTP_AUTHORIZATION": header})
+
+
+def status_with(bearer: Bearer, environ: dict[str, str]) -> str:
+    """The same for a request with all these headers."""
     try:
-        bearer.check({"HTTP_AUTHORIZATION": header})
+        bearer.check(environ)
     except Refused as refused:
         return refused.answer.status
     return ""
@@ -36,6 +42,13 @@ def test_bearer_with_the_token_may_push(token_file: Path) -> None:
 def test_bearer_without_the_token_is_401(token_file: Path, header: str) -> None:
     """Anything else is refused, and the answer says what to send."""
     assert status_of(Bearer(str(token_file)), header) == "401 Unauthorized"
+
+
+@pytest.mark.parametrize(("token", "status"), [(TOKEN, ""), ("wrong", "401 Unauthorized"), ("", "401 Unauthorized")])
+def test_token_in_a_header_of_its_own(token_file: Path, token: str, status: str) -> None:
+    """Behind `basic_auth_users` the header Authorization is taken by name and password."""
+    environ = {"HTTP_AUTHORIZATION": "Basic cHJvbTpwdw==", "HTTP_X_NIGHTSHIFT_TOKEN": token}
+    assert status_with(Bearer(str(token_file)), environ) == status
 
 
 def test_bearer_without_a_file_refuses_all() -> None:

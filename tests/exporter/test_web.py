@@ -3,13 +3,14 @@ import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from exporter import config, web
-from exporter.answers import Route, text_answer
+from exporter.answers import HasRoutes, Refused, Route, text_answer
 from exporter.app import Exporter
-from exporter.push import Refused
-from exporter.web import Application
+from exporter.collector import build
+from exporter.web import OPTIONAL_PATHS, Application
 
 #: Status, headers and body.
 Answer = tuple[str, dict[str, str], bytes]
@@ -87,6 +88,16 @@ def test_unknown_path_is_404(ask: Ask) -> None:
 def test_path_of_a_collector_that_does_not_run_names_it(ask: Ask) -> None:
     """Who asks for a probe without the collector is told what to configure."""
     assert b"needs the collector probes" in ask("/probe")[2]
+
+
+def test_optional_paths_are_those_of_all_collectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each path that some collector answers leads to that collector where it does not run, and no path is made up."""
+    monkeypatch.chdir(tmp_path)  # where they keep what must survive a restart
+    built = {name: build(cls, msgspec.convert({}, cls.config)) for name, cls in config.known_collectors().items()}
+    answered = {path: name for name, it in built.items() if isinstance(it, HasRoutes) for path in it.routes()}
+    for it in built.values():
+        it.close()
+    assert answered == OPTIONAL_PATHS
 
 
 def test_path_of_a_collector_is_answered_by_it(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
