@@ -70,8 +70,13 @@ class Below:
         return self._application({**environ, **inner}, start_response)
 
 
-def serve(application: "WSGIApplication", options: argparse.Namespace, port: int, *, threads: int) -> Server:
+def serve(
+    application: "WSGIApplication", options: argparse.Namespace, port: int, *, threads: int, max_body_bytes: int
+) -> Server:
     """The server of *application* as the command line's *options* say; *port* is the default one on loopback.
+
+    A body of over *max_body_bytes* is refused before the application, and any rule, is asked: it lies on disk until
+    it has come whole, whoever sends it.
 
     Raises:
         AddressUnusable: an address cannot be used, or systemd handed no socket over.
@@ -81,7 +86,8 @@ def serve(application: "WSGIApplication", options: argparse.Namespace, port: int
     if options.route_prefix.strip("/"):
         application = Below(application, options.route_prefix)
     addresses = systemd_sockets() if options.systemd_socket else flags.addresses(options.listen, port)
-    return Server(guarded.guard(application), addresses, threads=threads, channels=guarded.channels)
+    guard = guarded.guard(application)
+    return Server(guard, addresses, threads=threads, max_body_bytes=max_body_bytes, channels=guarded.channels)
 
 
 def systemd_sockets() -> list[socket.socket]:

@@ -21,6 +21,8 @@ from exporter.web import Application
 PORT = 19100
 #: Of the web server: a scrape takes one, and so does each probe or journey that is asked for.
 THREADS = 8
+#: Of a request; the largest report of an error that may be configured has as many.
+MAX_BODY_BYTES = 1024 * 1024
 VERBS = ("serve", "once", "describe", "check-config")
 
 
@@ -51,7 +53,7 @@ def _serve(options: argparse.Namespace) -> None:
     signals = Signals()
     one_arena()
     exporter = _exporter(options)
-    with web.serve(Application(exporter), options, PORT, threads=THREADS):
+    with web.serve(Application(exporter), options, PORT, threads=THREADS, max_body_bytes=MAX_BODY_BYTES):
         signals.until_stopped(exporter.reload)
     exporter.close()
 

@@ -1,4 +1,5 @@
 import argparse
+import http.client
 import socket
 import subprocess
 import sys
@@ -28,8 +29,19 @@ def hello(*_: object) -> list[bytes]:
 
 def test_serve_is_plain_http_on_the_addresses_given() -> None:
     """The default."""
-    with web.serve(hello, options(), 19100, threads=1) as server:
+    with web.serve(hello, options(), 19100, threads=1, max_body_bytes=100) as server:
         assert server.addresses[0].startswith("127.0.0.1:")
+
+
+def test_serve_refuses_a_body_that_is_too_large() -> None:
+    """Before any of it has come: nobody fills the disk with what no application would take."""
+    with web.serve(hello, options(), 19100, threads=1, max_body_bytes=100) as server:
+        connection = http.client.HTTPConnection(server.addresses[0], timeout=30)
+        connection.putrequest("POST", "/")
+        connection.putheader("Content-Length", "101")
+        connection.endheaders()
+        assert connection.getresponse().status == 413
+        connection.close()
 
 
 def test_security_without_a_file_loads_neither_tls_nor_bcrypt() -> None:
@@ -66,7 +78,7 @@ def test_serve_takes_systemds_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LISTEN_PID", str(web.os.getpid()))
         monkeypatch.setenv("LISTEN_FDS", "1")
         address = f"127.0.0.1:{listening.getsockname()[1]}"
-        with web.serve(hello, options(systemd_socket=True), 19100, threads=1) as server:
+        with web.serve(hello, options(systemd_socket=True), 19100, threads=1, max_body_bytes=100) as server:
             assert server.addresses == [address]
         listening.detach()
 
