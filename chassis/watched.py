@@ -40,6 +40,7 @@ class Watched(Generic[Value]):
         self._value = value
         self._paths = tuple(paths)
         self._seen = signature(self._paths)
+        self._problem = ""
 
     def __call__(self) -> Value:
         """The value, fresh as of `INTERVAL_SECONDS` ago."""
@@ -53,18 +54,26 @@ class Watched(Generic[Value]):
     def _look(self, now: float) -> None:
         self._looked = now
         seen = signature(self._paths)
-        if seen == self._seen:
+        # What failed is tried again: the remedy may be another file, or a right that no signature shows.
+        if seen == self._seen and not self._problem:
             return
         self._seen = seen
         try:
-            value, paths = self._make()
+            self._value, found = self._make()
         except self._expected as error:
-            event(log, logging.ERROR, f"changed file cannot be used, the old one stays in use: {error}")
+            self._complain(str(error))
             return
-        self._paths = tuple(paths)
-        self._seen = signature(self._paths)
-        self._value = value
+        self._problem = ""
+        paths = tuple(found)
+        if paths != self._paths:
+            self._paths, self._seen = paths, signature(paths)
         event(log, logging.INFO, "changed file is in use", file=str(self._paths[0]))
+
+    def _complain(self, problem: str) -> None:
+        """Tell why a changed file is not used, once for each reason."""
+        if problem != self._problem:
+            event(log, logging.ERROR, f"changed file cannot be used, the old one stays in use: {problem}")
+        self._problem = problem
 
 
 def signature(paths: Iterable[Path]) -> Signature:

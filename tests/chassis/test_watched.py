@@ -12,12 +12,16 @@ class Maker:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.made = 0
+        self.accepts_bad = False
+        self.afterwards = ""
 
     def __call__(self) -> tuple[str, Iterable[Path]]:
         """The file's text; a text that is `bad` cannot be used."""
         self.made += 1
         text = self.file.read_text()
-        if text == "bad":
+        if self.afterwards:
+            self.file.write_text(self.afterwards)
+        if text == "bad" and not self.accepts_bad:
             raise ValueError("bad text")
         return text, [self.file]
 
@@ -63,6 +67,31 @@ def test_watched_keeps_what_works(maker: Maker, change: str | None, caplog: pyte
     maker.file.write_text("three")
     clock.now = 2 * INTERVAL_SECONDS
     assert watched() == "three"
+
+
+def test_watched_tries_again_what_failed(maker: Maker, caplog: pytest.LogCaptureFixture) -> None:
+    """What was missing may be a file that was never watched, or a right that no time tells; the reason is told once."""
+    clock = Clock()
+    watched = Watched(maker, (ValueError,), clock)
+    maker.file.write_text("bad")
+    for clock.now in (1 * INTERVAL_SECONDS, 2 * INTERVAL_SECONDS):
+        assert watched() == "one"
+    assert caplog.text.count("the old one stays in use") == 1
+    maker.accepts_bad = True
+    clock.now = 3 * INTERVAL_SECONDS
+    assert watched() == "bad"
+
+
+def test_watched_sees_a_change_while_it_reads(maker: Maker) -> None:
+    """A file that is written in two goes is read again, also when the second comes just after the first was read."""
+    clock = Clock()
+    watched = Watched(maker, (ValueError,), clock)
+    maker.file.write_text("half")
+    maker.afterwards = "half and half"
+    clock.now = INTERVAL_SECONDS
+    assert watched() == "half"
+    clock.now = 2 * INTERVAL_SECONDS
+    assert watched() == "half and half"
 
 
 def test_watched_raises_at_the_start(tmp_path: Path) -> None:
