@@ -10,7 +10,7 @@ from enum import Enum
 
 import bcrypt
 
-#: Kept results; the one that was not asked for longest goes.
+#: Wrong passwords that are remembered; the one that was not asked for longest goes.
 KEPT = 256
 #: Seconds that a password waits for the one that is being checked.
 PATIENCE_SECONDS = 2.0
@@ -31,7 +31,9 @@ class BasicAuth:
 
     def __init__(self, users: Mapping[str, str]) -> None:
         self._users = dict(users)
-        self._known: OrderedDict[bytes, bool] = OrderedDict()
+        #: By name: guesses must never push out the password that is right.
+        self._right: dict[str, bytes] = {}
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
         self._known_lock = threading.Lock()
         self._checking = threading.Lock()
 
@@ -43,7 +45,7 @@ class BasicAuth:
         name, password = credentials
         hashed = self._users.get(name, "")
         key = hashlib.sha256(b"\0".join((name.encode(), hashed.encode(), password))).digest()
-        right = self._remembered(key)
+        right = self._remembered(name, key)
         if right is None:
             if not self._checking.acquire(timeout=PATIENCE_SECONDS):
                 return Verdict.BUSY
@@ -51,20 +53,26 @@ class BasicAuth:
                 right = _matches(password, hashed or _NOBODY) and bool(hashed)
             finally:
                 self._checking.release()
-            self._remember(key, right=right)
+            self._remember(name, key, right=right)
         return Verdict.ADMITTED if right else Verdict.DENIED
 
-    def _remembered(self, key: bytes) -> bool | None:
+    def _remembered(self, name: str, key: bytes) -> bool | None:
         with self._known_lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-            return self._known.get(key)
+            if self._right.get(name) == key:
+                return True
+            if key not in self._wrong:
+                return None
+            self._wrong.move_to_end(key)
+            return False
 
-    def _remember(self, key: bytes, *, right: bool) -> None:
+    def _remember(self, name: str, key: bytes, *, right: bool) -> None:
         with self._known_lock:
-            self._known[key] = right
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
+            if right:
+                self._right[name] = key
+                return
+            self._wrong[key] = None
+            while len(self._wrong) > KEPT:
+                self._wrong.popitem(last=False)
 
 
 def _credentials(header: str) -> tuple[str, bytes] | None:

@@ -59,7 +59,18 @@ def test_memory_of_passwords_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     users = BasicAuth(USERS)
     for number in range(2 * KEPT):
         users.check(header("ann", str(number)))
-    assert len(users._known) == KEPT
+    assert len(users._wrong) == KEPT
+
+
+def test_guessing_does_not_push_out_who_is_known(monkeypatch: pytest.MonkeyPatch, checks: list[bytes]) -> None:
+    """Who scrapes once a minute is not made to wait behind everybody who guesses meanwhile."""
+    monkeypatch.setattr(basic_auth, "KEPT", 2)
+    users = BasicAuth(USERS)
+    users.check(header("ann", "right"))
+    for number in range(4):
+        users.check(header("ann", str(number)))
+    assert users.check(header("ann", "right")) is Verdict.ADMITTED
+    assert checks.count(b"right") == 1
 
 
 def test_waiting_too_long_for_a_check_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
