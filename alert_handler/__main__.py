@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("verb", nargs="?", choices=VERBS, default="serve", help="(default: serve)")
     found.add_argument("id", nargs="?", type=int, help="incidents: show this one whole")
     flags.add(found, config=DEFAULT_PATH, port=PORT)
+    flags.add_external_url(found, port=PORT)
     found.add_argument("--state", choices=("open", "closed"), default="", help="incidents: only these")
     found.add_argument(
         "--format", choices=("text", "json"), default="text", help="incidents: output (default: %(default)s)"

@@ -27,6 +27,7 @@ MAX_DEPTH = 64
 _PLACE = re.compile(r"(?P<problem>.*) - at (?P<key>`key` in )?`\$(?P<path>.*)`", re.DOTALL)
 _STEP = re.compile(r"\.[^.\[]+|\[[^\]]*\]")
 _WRONG_WORD = re.compile(r"Invalid enum value '(?P<word>.*)'", re.DOTALL)
+_OUT_OF_RANGE = re.compile(r"Expected `(?:int|float)` [<>]=? \S+|Number out of range")
 
 
 class ConfigInvalid(Exception):
@@ -207,21 +208,47 @@ def _explain(error: msgspec.ValidationError, document: Any, into: Any) -> str:  
     found = _PLACE.fullmatch(text)
     problem, path = (found["problem"], found["path"]) if found else (text, "")
     in_key = "key: " if found and found["key"] else ""
-    place, wanted = _found_at(path, document, into)
+    place, wanted, value = _found_at(path, document, into)
+    if _OUT_OF_RANGE.fullmatch(problem) and not in_key:
+        problem = _range_problem(value, wanted) or problem
     word = _WRONG_WORD.fullmatch(problem)
     hint = nearest(word["word"], _words(wanted)) if word else ""
     return f"{_place(place)}{in_key}{lower_first(problem)}{hint}"
 
 
-def _found_at(path: str, document: Any, into: Any) -> tuple[str, Any]:  # noqa: ANN401 -- a type expression
-    """*path* with the keys for which msgspec writes `[...]`, and the type that is wanted there (None: unknown)."""
+def _range_problem(value: Any, into: Any) -> str:  # noqa: ANN401 -- a number, and a type expression
+    """`is 0; write 1 to 100` for a number that is not in the range of the type *into*; empty where that has none."""
+    bounds = next(_bounds(into), None)
+    if bounds is None or (bounds.ge, bounds.gt) == (None, None):
+        return ""
+    least = f"{bounds.ge:.12g}" if bounds.ge is not None else f"more than {bounds.gt:.12g}"
+    most = f" to {bounds.le:.12g}" if bounds.le is not None else "" if bounds.ge is None else " or more"
+    # What is not shown has hundreds of digits, or is no number at all (.nan).
+    shown = f"is {value}" if -1e15 < value < 1e15 else "is out of range"
+    return f"{shown}; write {least}{most}"
+
+
+def _bounds(into: Any) -> Iterator[msgspec.Meta]:  # noqa: ANN401 -- a type expression
+    """The annotations of a type, or of the alternatives of a union."""
+    if get_origin(into) is Annotated:
+        yield from (one for one in into.__metadata__ if isinstance(one, msgspec.Meta))
+    elif get_origin(into) in (Union, types.UnionType):
+        for alternative in get_args(into):
+            yield from _bounds(alternative)
+
+
+def _found_at(path: str, document: Any, into: Any) -> tuple[str, Any, Any]:  # noqa: ANN401 -- a type expression
+    """*path* with the keys for which msgspec writes `[...]`, the type that is wanted there and what is there.
+
+    Both are None where they are not known.
+    """
     place = ""
     for step in _STEP.findall(path):
         if step == "[...]":
             into = _value_type(into)
             key = _wrong_key(document, into)
             if key is None:
-                return f"{place}{step}".lstrip("."), None
+                return f"{place}{step}".lstrip("."), None, None
             place, document = f"{place}.{key}", document[key]
         elif step.startswith("["):
             index = int(step[1:-1])
@@ -229,7 +256,7 @@ def _found_at(path: str, document: Any, into: Any) -> tuple[str, Any]:  # noqa: 
         else:
             into = (_fields(into, document) or {}).get(step[1:])
             place, document = place + step, document.get(step[1:])
-    return place.lstrip("."), into
+    return place.lstrip("."), into, document
 
 
 def _wrong_key(document: Any, into: Any) -> Hashable:  # noqa: ANN401 -- a type expression

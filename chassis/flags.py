@@ -8,6 +8,34 @@ from chassis import VERSION, logs
 
 def add(parser: argparse.ArgumentParser, *, config: str, port: int) -> None:
     """Add the common flags; *config* is the default configuration file, *port* the default loopback port."""
+    _add_config(parser, config)
+    _add_web(parser, port)
+    parser.add_argument(
+        "--log.level", dest="log_level", choices=logs.LEVELS, default="info", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--log.format",
+        dest="log_format",
+        choices=logs.FORMATS,
+        default="logfmt",
+        help="(default: %(default)s)",
+    )
+    parser.add_argument("--version", action="version", version=f"nightshift {VERSION}")
+
+
+def add_external_url(parser: argparse.ArgumentParser, *, port: int) -> None:
+    """Add `--web.external-url`, for a daemon whose messages link to it; *port* is the default loopback port."""
+    parser.add_argument(
+        "--web.external-url",
+        dest="external_url",
+        metavar="URL",
+        default=f"http://127.0.0.1:{port}",
+        help="address under which people reach this server, used in links (default: %(default)s)",
+    )
+
+
+def _add_config(parser: argparse.ArgumentParser, config: str) -> None:
+    """Which configuration, and whether it is only checked."""
     parser.add_argument(
         "--config.file",
         dest="config_file",
@@ -18,6 +46,10 @@ def add(parser: argparse.ArgumentParser, *, config: str, port: int) -> None:
     parser.add_argument(
         "--config.check", dest="config_check", action="store_true", help="check the configuration and exit"
     )
+
+
+def _add_web(parser: argparse.ArgumentParser, port: int) -> None:
+    """Where and how the daemon is reached."""
     parser.add_argument(
         "--web.listen-address",
         dest="listen",
@@ -45,24 +77,6 @@ def add(parser: argparse.ArgumentParser, *, config: str, port: int) -> None:
         metavar="PATH",
         help="path below which everything is served, for a proxy that does not strip it (default: none)",
     )
-    parser.add_argument(
-        "--web.external-url",
-        dest="external_url",
-        metavar="URL",
-        default=f"http://127.0.0.1:{port}",
-        help="address under which people reach this server, used in links (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--log.level", dest="log_level", choices=logs.LEVELS, default="info", help="(default: %(default)s)"
-    )
-    parser.add_argument(
-        "--log.format",
-        dest="log_format",
-        choices=logs.FORMATS,
-        default="logfmt",
-        help="(default: %(default)s)",
-    )
-    parser.add_argument("--version", action="version", version=f"nightshift {VERSION}")
 
 
 def config_path(given: Path | None, default: str) -> Path | None:

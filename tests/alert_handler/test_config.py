@@ -113,26 +113,26 @@ BAD = {
     ),
     "timeout of zero": (
         "prometheus: {url: 'http://a', timeout_seconds: 0}",
-        "prometheus.timeout_seconds: expected `float` >= 0.1",
+        "prometheus.timeout_seconds: is 0; write 0.1 to 60",
     ),
     "interval that is no number": (
         "prometheus: {scrape_interval_seconds: .nan}",
-        "prometheus.scrape_interval_seconds: expected `float` >= 0.1",
+        "prometheus.scrape_interval_seconds: is out of range; write 0.1 to 3600",
     ),
     "endless silence": (
         "watchdog: {max_silence_seconds: .inf}",
-        "watchdog.max_silence_seconds: expected `float` <= 86400.0",
+        "watchdog.max_silence_seconds: is out of range; write 1 to 86400",
     ),
     "token that is not there": (
         "intake: {token_file: /nowhere/token}",
         "intake.token_file: the secret file /nowhere/token cannot be read: No such file or directory",
     ),
-    "no strikes": ("policy: {strikes: 0}", "policy.strikes: expected `int` >= 1"),
+    "no strikes": ("policy: {strikes: 0}", "policy.strikes: is 0; write 1 to 1000"),
     "window that is no number": (
         "policy: {strike_window_seconds: .nan}",
-        "policy.strike_window_seconds: expected `float` >= 60.0",
+        "policy.strike_window_seconds: is out of range; write 60 to 2592000",
     ),
-    "no runs at all": ("policy: {total_per_hour: 0}", "policy.total_per_hour: expected `int` >= 1"),
+    "no runs at all": ("policy: {total_per_hour: 0}", "policy.total_per_hour: is 0; write 1 to 1000"),
     "unknown risk": ("policy: {max_risk: any}", "policy.max_risk: invalid enum value 'any' (known: major, safe)"),
     "no matcher": (
         entry(match="DiskFull"),
@@ -159,7 +159,7 @@ BAD = {
     ),
     "endless deadline": (
         entry(more=", deadline_seconds: .inf"),
-        "playbooks[0].deadline_seconds: expected `float` <= 3600.0",
+        "playbooks[0].deadline_seconds: is out of range; write 1 to 3600",
     ),
     "missing key": ("playbooks: [{name: x}]", "playbooks[0]: object missing required field `match`"),
     "no mapping": ("- mode", "expected `object`, got `array`"),

@@ -1,17 +1,21 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from alert_handler import __main__, app
+from chassis import flags, web
 
 
 def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a verb it runs, on loopback."""
-    asked: list[object] = []
+    asked: list[Any] = []
     monkeypatch.setattr(app, "serve", lambda *arguments: asked.extend(arguments))
+    monkeypatch.setattr(web, "serve", lambda _, options, port, **__: flags.addresses(options.listen, port))
     monkeypatch.chdir(tmp_path)
     assert __main__.main([]) == 0
-    assert asked == [None, ["127.0.0.1:19093"], "http://127.0.0.1:19093"]
+    path, server_of, external_url = asked
+    assert (path, server_of(None), external_url) == (None, ["127.0.0.1:19093"], "http://127.0.0.1:19093")
 
 
 def test_config_check_flag_is_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

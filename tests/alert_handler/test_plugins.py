@@ -75,7 +75,7 @@ def test_bad_remediation_section_is_refused_with_its_place(sections: dict[str, d
         ),
         (
             {"remediation": "cleanup", "params": {"max_files": 0}},
-            "playbook disk: params: max_files: expected `int` >= 1",
+            "playbook disk: params: max_files: is 0; write 1 to 10000",
         ),
     ],
 )

@@ -1,4 +1,5 @@
 import contextlib
+import math
 import re
 import tempfile
 from collections.abc import Callable
@@ -63,6 +64,15 @@ class Whole(msgspec.Struct, frozen=True):
     ratio: float = 0.0
 
 
+class Ranges(msgspec.Struct, frozen=True):
+    """Numbers with limits."""
+
+    share: Annotated[float, msgspec.Meta(ge=0.05, le=1)] | None = None
+    least: dict[str, Annotated[int, msgspec.Meta(ge=2)]] = {}
+    above: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    between: Annotated[float, msgspec.Meta(gt=0, le=300)] = 1.0
+
+
 @pytest.fixture
 def refusal(tmp_path: Path) -> Refusal:
     """The message with which a text is refused, without the file's name."""
@@ -101,6 +111,25 @@ def refusal(tmp_path: Path) -> Refusal:
 def test_load_wrong_document_names_place_and_remedy(refusal: Refusal, text: str, message: str) -> None:
     """Every mistake is answered with where it is and what would be right, word for word."""
     assert refusal(text) == message
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"share": 1.5}, "share: is 1.5; write 0.05 to 1"),
+        ({"share": 0}, "share: is 0; write 0.05 to 1"),
+        ({"share": math.nan}, "share: is out of range; write 0.05 to 1"),
+        ({"share": [1]}, "share: expected `float | null`, got `array`"),
+        ({"least": {"a": 2, "b": 1}}, "least.b: is 1; write 2 or more"),
+        ({"above": -3}, "above: is -3; write more than 0"),
+        ({"between": 16**9000}, "between: is out of range; write more than 0 to 300"),
+    ],
+)
+def test_decode_number_out_of_range_names_value_and_range(document: object, message: str) -> None:
+    """Whoever writes a number that is too large or too small reads both ends of what may be written."""
+    with pytest.raises(ConfigInvalid) as caught:
+        decode(document, Ranges, "app.yml")
+    assert str(caught.value) == f"app.yml: {message}"
 
 
 @pytest.mark.parametrize(

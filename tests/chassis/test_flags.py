@@ -18,7 +18,7 @@ def test_add_defaults_are_loopback_and_logfmt(parser: argparse.ArgumentParser) -
     """Without any flag nothing is open to the network."""
     given = parser.parse_args([])
     assert (given.config_file, given.config_check, given.listen) == (None, False, None)
-    assert (given.external_url, given.log_level, given.log_format) == ("http://127.0.0.1:1234", "info", "logfmt")
+    assert (given.log_level, given.log_format) == ("info", "logfmt")
 
 
 def test_add_takes_flags_as_prometheus_writes_them(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +26,13 @@ def test_add_takes_flags_as_prometheus_writes_them(parser: argparse.ArgumentPars
     words = ["--config.file=x.yml", "--web.listen-address", ":1", "--web.listen-address=[::1]:2", "--log.level=debug"]
     given = parser.parse_args(words)
     assert (given.config_file, given.listen, given.log_level) == (Path("x.yml"), [":1", "[::1]:2"], "debug")
+
+
+def test_add_external_url_is_for_those_who_link_to_themselves(parser: argparse.ArgumentParser) -> None:
+    """It is no common flag; where it is added it is loopback by default."""
+    assert "external_url" not in parser.parse_args([])
+    flags.add_external_url(parser, port=1234)
+    assert parser.parse_args([]).external_url == "http://127.0.0.1:1234"
 
 
 def test_add_version_is_shown(parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter import __main__ as command_line
+from exporter.web import OPTIONAL_PATHS
 
 #: Runs the command line and writes down whatever would leave the process: connections, names, datagrams, programs.
 WATCHED = """
@@ -29,7 +30,7 @@ sys.exit(main(sys.argv[1:]))
 """
 FLAGS = (
     *("--config.file", "--config.check", "--version", "--log.level", "--log.format"),
-    *("--web.listen-address", "--web.config.file", "--web.systemd-socket", "--web.external-url", "--web.route-prefix"),
+    *("--web.listen-address", "--web.config.file", "--web.systemd-socket", "--web.route-prefix"),
 )
 
 
@@ -114,9 +115,7 @@ def test_hook_sees_what_goes_out(tmp_path: Path) -> None:
     assert '"socket.connect"' in done.stderr
 
 
-@pytest.mark.parametrize(
-    "path", ["/probe", "/probes", "/journey", "/journeys", "/api_checks", "/errors", "/deployments"]
-)
+@pytest.mark.parametrize("path", OPTIONAL_PATHS)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_default_run_answers_no_path_that_does_something(shared: Daemon, path: str, method: str) -> None:
     """Whatever probes, walks or takes what is posted is there only where it is configured."""
@@ -131,8 +130,9 @@ def test_health_is_told(shared: Daemon, path: str, method: str) -> None:
 
 
 def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    """The flags are called as those of Prometheus' own programs."""
+    """The flags are called as those of Prometheus' own programs, and there is none that would do nothing."""
     with pytest.raises(SystemExit):
         command_line.main(["--help"])
     shown = capsys.readouterr().out
     assert [flag for flag in FLAGS if flag not in shown] == []
+    assert "--web.external-url" not in shown
