@@ -20,6 +20,7 @@ MAX_PATTERN_LENGTH = 2000
 MAX_COST = 8192
 
 _WHITE_SPACE = re.compile(r"\s+")
+_NO_BLANK = re.compile(r"[^\S ]")
 _POSSESSIVE = (_constants.POSSESSIVE_REPEAT, _constants.ATOMIC_GROUP)
 _REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
 _GROUPS = (_constants.SUBPATTERN, _constants.ASSERT, _constants.ASSERT_NOT)
@@ -28,7 +29,10 @@ _SPACE_ONLY = [(_constants.IN, [(_constants.CATEGORY, _constants.CATEGORY_SPACE)
 
 def searchable(text: str) -> str:
     """*text* as patterns see it: white space single, at most `TEXT_LENGTH` characters."""
-    return _WHITE_SPACE.sub(" ", text[: TEXT_LENGTH * 2])[:TEXT_LENGTH]
+    text = text[: TEXT_LENGTH * 2]
+    if "  " in text or _NO_BLANK.search(text):
+        text = _WHITE_SPACE.sub(" ", text)
+    return text[:TEXT_LENGTH]
 
 
 def compile_bounded(pattern: str) -> re.Pattern[str]:

@@ -20,7 +20,8 @@ class Categories:
     """Tells the category of errors by *rules*, in order; *otherwise* where none matches."""
 
     def __init__(self, rules: Sequence[CategoryRule] = (), otherwise: Category = "code") -> None:
-        self._rules = [(rule.category, Matcher(rule)) for rule in rules]
+        self._categories = [rule.category for rule in rules]
+        self._matcher = Matcher(rules)
         self._otherwise = otherwise
 
     def of(self, message: str, stack: str = "") -> Category:
@@ -29,5 +30,5 @@ class Categories:
 
     def _first(self, text: str) -> Category | None:
         """The category of the first rule that matches *text*."""
-        text = searchable(text).lower()
-        return next((category for category, matcher in self._rules if matcher.matches(text)), None)
+        number = next(self._matcher.matching(searchable(text).lower()), None)
+        return None if number is None else self._categories[number]

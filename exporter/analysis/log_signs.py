@@ -1,7 +1,6 @@
 """Signs in log lines beside errors: failed logins, attacks, and how business goes.
 
-Every line is looked at, so the cheap question comes first: one expression of all the words that rules require. Text
-is looked at in lower case and with `%xx` decoded twice, as attackers encode it.
+Text is looked at in lower case and with `%xx` decoded twice, as attackers encode it.
 """
 
 import re
@@ -10,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 from urllib.parse import unquote
 
 from exporter.analysis.bounded_regex import TEXT_LENGTH, searchable
-from exporter.analysis.text_rules import Matcher, Rule, any_word, tells_numbers_apart
+from exporter.analysis.text_rules import Matcher, Rule, tells_numbers_apart
 
 SuspiciousKind = Literal[
     "sql_injection", "path_traversal", "xss", "command_injection", "scanner", "login_probe", "secret_probe"
@@ -64,29 +63,26 @@ class SignReader:
         business: Sequence[BusinessRule] = (),
     ) -> None:
         rules = [*failed_logins, *suspicious, *business]
-        self._failed_logins = [Matcher(rule) for rule in failed_logins]
-        self._suspicious = [(rule.kind, Matcher(rule)) for rule in suspicious]
-        self._business = [((rule.kind, rule.outcome), Matcher(rule)) for rule in business]
-        self._words = any_word(rules)
-        self._none = not rules
+        self._rules = rules
+        self._matcher = Matcher(rules)
         #: Whether lines that differ in nothing but numbers always show the same.
         self.blind_to_numbers = not tells_numbers_apart(rules)
         #: Every kind and outcome that the rules can find.
-        self.business_events = tuple(sorted({key for key, _ in self._business}))
+        self.business_events = tuple(sorted({(rule.kind, rule.outcome) for rule in business}))
 
     def read(self, line: str) -> Signs:
         """What *line* shows; only its first 2,048 characters are looked at."""
-        if self._none:
-            return NO_SIGNS
-        text = decoded(line[: 2 * TEXT_LENGTH]).lower()
-        if self._words is not None and not self._words.search(text):
-            return NO_SIGNS
-        text = searchable(text)
-        return Signs(
-            any(matcher.matches(text) for matcher in self._failed_logins),
-            tuple(dict.fromkeys(kind for kind, matcher in self._suspicious if matcher.matches(text))),
-            tuple(dict.fromkeys(key for key, matcher in self._business if matcher.matches(text))),
-        )
+        text = searchable(decoded(line[: 2 * TEXT_LENGTH]).lower())
+        found = [self._rules[number] for number in self._matcher.matching(text)]
+        return _signs(found) if found else NO_SIGNS
+
+
+def _signs(rules: Sequence[Rule]) -> Signs:
+    """What it means that *rules* match."""
+    suspicious = dict.fromkeys(rule.kind for rule in rules if isinstance(rule, SuspiciousRule))
+    business = dict.fromkeys((rule.kind, rule.outcome) for rule in rules if isinstance(rule, BusinessRule))
+    failed_login = any(not isinstance(rule, SuspiciousRule | BusinessRule) for rule in rules)
+    return Signs(failed_login, tuple(suspicious), tuple(business))
 
 
 def decoded(text: str) -> str:

@@ -1,7 +1,7 @@
 """Rules that people write about lines of text: words that must be there, a regular expression, or both."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -36,27 +36,35 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Matcher:
-    """*rule*, ready to be asked."""
+    """Finds which of many *rules* match a text: all their words are looked for at once."""
 
-    __slots__ = ("_regex", "_words")
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._regexes = [compile_bounded(rule.regex) if rule.regex else None for rule in rules]
+        self._wordless = {number for number, rule in enumerate(rules) if not rule.contains}
+        words = sorted({word for rule in rules for word in rule.contains})
+        self._words = any_of(words) if words else None
+        #: By word: the rules that it, or a word that it begins with, speaks for.
+        self._rules = {
+            word: {number for number, rule in enumerate(rules) if word.startswith(rule.contains)} for word in words
+        }
 
-    def __init__(self, rule: Rule) -> None:
-        self._words = rule.contains
-        self._regex = compile_bounded(rule.regex) if rule.regex else None
+    def matching(self, text: str) -> Iterator[int]:
+        """The numbers of the rules that mean *text*, in lower case and `searchable`; in order."""
+        numbers = self._wordless
+        found = self._words.search(text) if self._words else None
+        while found and self._words:
+            numbers = numbers | self._rules[found[0]]
+            found = self._words.search(text, found.start() + 1)
+        for number in sorted(numbers):
+            regex = self._regexes[number]
+            if regex is None or regex.search(text):
+                yield number
 
-    def matches(self, text: str) -> bool:
-        """Whether *text*, in lower case and `searchable`, is what the rule means."""
-        if self._words and not any(map(text.__contains__, self._words)):
-            return False
-        return self._regex is None or self._regex.search(text) is not None
 
-
-def any_word(rules: Sequence[Rule]) -> re.Pattern[str] | None:
-    """An expression that finds every word that *rules* require; None where one of them requires none."""
-    if not rules or not all(rule.contains for rule in rules):
-        return None
+def any_of(words: Iterable[str]) -> re.Pattern[str]:
+    """An expression for the longest of *words* at a place."""
     tree: _Tree = {}
-    for word in {word for rule in rules for word in rule.contains}:
+    for word in words:
         branch = tree
         for letter in word:
             branch = branch.setdefault(letter, {})
@@ -66,10 +74,9 @@ def any_word(rules: Sequence[Rule]) -> re.Pattern[str] | None:
 
 def _any_branch(tree: _Tree) -> str:
     """An expression for the words of *tree*, which tries each letter once (measured: 5 times as fast as a list)."""
-    if "" in tree:
-        return ""
-    branches = [re.escape(letter) + _any_branch(branch) for letter, branch in sorted(tree.items())]
-    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+    branches = [re.escape(letter) + _any_branch(branch) for letter, branch in sorted(tree.items()) if letter]
+    text = branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+    return f"(?:{text})?" if branches and "" in tree else text if branches else ""
 
 
 def tells_numbers_apart(rules: Iterable[Rule]) -> bool:
