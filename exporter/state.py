@@ -6,6 +6,8 @@ from pathlib import Path
 
 from chassis.logs import event
 from exporter.collector import CollectorConfig
+from exporter.errors import SourceUnavailable
+from exporter.sources import regular_files
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +42,12 @@ class StateFile:
     def load(self) -> bytes | None:
         """What was saved last; None where nothing was, or where it cannot be read (which is logged)."""
         try:
-            with self._path.open("rb") as file:
-                content = file.read(MAX_BYTES + 1)
-        except FileNotFoundError:
+            content, _ = regular_files.read(self._path, MAX_BYTES)
+        except SourceUnavailable as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                self._tell(f"kept state cannot be read, starting afresh: {error}")
             return None
-        except OSError as error:
-            self._tell(f"kept state cannot be read, starting afresh: {error.strerror}")
-            return None
-        return content if len(content) <= MAX_BYTES else None
+        return content
 
     def save(self, content: bytes) -> bool:
         """Keep *content*; whether that worked."""

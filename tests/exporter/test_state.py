@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,13 @@ def test_state_that_is_unreadable_or_foreign_is_none(tmp_path: Path, caplog: pyt
     with (tmp_path / "b").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     assert StateFile(tmp_path / "b").load() is None
+
+
+def test_state_that_is_a_fifo_is_none_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What takes the file's place and never ends holds up no start."""
+    os.mkfifo(tmp_path / "a")
+    assert StateFile(tmp_path / "a").load() is None
+    assert "no regular file" in caplog.text
 
 
 @pytest.mark.parametrize(("given", "expected"), [("/x/y:/z", "/x/y"), ("", DEFAULT_DIRECTORY)])
