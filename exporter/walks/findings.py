@@ -32,7 +32,7 @@ def json_path(path: str) -> jsonpath.CompoundJSONPath | jsonpath.JSONPath:
     """
     try:
         return _STRICT.compile(path)
-    except (JSONPathError, RecursionError) as error:
+    except (JSONPathError, RecursionError, ValueError, OverflowError) as error:
         raise ValueError(f"json: {path!r} is no JSONPath: {str(error).partition(chr(10))[0]}") from error
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.walks.findings import MAX_FOUND, Capture, Rule, as_number
+from exporter.walks.findings import MAX_FOUND, Capture, Rule, as_number, json_path
 from exporter.walks.message import Reply, StepFailed
 
 DOCUMENT = {"total": 12.5, "open": True, "items": [{"id": 7, "name": "lamp"}, {"id": 8, "name": ""}], "none": None}
@@ -26,6 +26,13 @@ def problem(rule: dict[str, Any], reply: Reply = REPLY) -> str:
 def capture(document: dict[str, Any], reply: Reply = REPLY) -> object:
     """What a capture takes."""
     return msgspec.convert(document, Capture).take(reply)
+
+
+@pytest.mark.parametrize("path", ["$[", "items", "$[?@.a ==]", "$[?@.a > 1e999]", f"$[{'9' * 5000}]"])
+def test_json_that_is_no_path_is_refused(path: str) -> None:
+    """A path that cannot be read is an error of the configuration, also one whose numbers are too large."""
+    with pytest.raises(ValueError, match="is no JSONPath"):
+        json_path(path)
 
 
 @pytest.mark.parametrize("text", ["[1", "[1,2]", "a", '{"a":{"b":1}}', "9" * 5000, "[" * 100_000])
