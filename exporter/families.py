@@ -50,7 +50,7 @@ class Metric:
         check_names(name, labels)
         self.name = name
         self.kind = kind
-        self.help = help_text
+        self.help = readable(help_text)
         self.labels = tuple(labels)
         #: The name of the family in OpenMetrics.
         self.base_name = name.removesuffix(SUFFIXES.get(kind, ""))
@@ -225,14 +225,15 @@ def series(name: str, labels: Iterable[tuple[str, str]]) -> str:
 
 
 def escape(value: str) -> str:
-    r"""A label value as both text formats write it: `\\`, `\"` and `\n` escaped.
+    r"""A label value as both text formats write it: readable, and `\\`, `\"` and `\n` escaped."""
+    return readable(value).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
-    What no parser takes (lone surrogates from undecodable file names, control characters) becomes U+FFFD.
-    """
-    if not value.isascii():
-        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    value = value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-    return value if value.isprintable() else _CONTROL.sub("\ufffd", value)
+
+def readable(text: str) -> str:
+    """*text* with U+FFFD for what no parser takes: lone surrogates from undecodable file names, control characters."""
+    if not text.isascii():
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isprintable() else _CONTROL.sub("\ufffd", text)
 
 
 def go_float(value: float) -> str:

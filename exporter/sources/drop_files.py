@@ -125,6 +125,8 @@ class Admission:
         self._reserved = reserved
         self._prefix = prefix
         self._owners: dict[str, str] = {}
+        #: Names of the families that were made here, from several files.
+        self._joined: set[str] = set()
 
     def take(self, offer: Offer) -> str:
         """Show the family, or its samples beside those of the same family of another file; else the reason why not."""
@@ -145,8 +147,14 @@ class Admission:
     def _join(self, shown: Family, family: Family) -> str:
         if shown.metric.kind != family.metric.kind:
             return "type"
-        joined = Family(shown.metric)
-        joined.samples = shown.samples | family.samples | shown.samples
-        self.repeated += len(shown.samples) + len(family.samples) - len(joined.samples)
-        self.families[shown.metric.name] = joined
+        name = shown.metric.name
+        if name not in self._joined:
+            self._joined.add(name)
+            self.families[name] = Family(shown.metric)
+            self.families[name].samples = shown.samples.copy()
+        joined = self.families[name].samples
+        before = len(joined)
+        for prefix, value in family.samples.items():
+            joined.setdefault(prefix, value)
+        self.repeated += before + len(family.samples) - len(joined)
         return ""

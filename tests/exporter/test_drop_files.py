@@ -90,6 +90,13 @@ def test_look_at_a_file_without_help_names_it_as_source(drop: DropFile) -> None:
     assert shown(drop) == f"# HELP a Metric read from {drop.path}\n# TYPE a untyped\na 1.0\n"
 
 
+def test_look_at_a_file_whose_name_is_no_text_costs_no_scrape(tmp_path: Path) -> None:
+    """A name of any bytes may lie in the folder; it is shown with U+FFFD for what nobody can read."""
+    drop = DropFile(tmp_path / os.fsdecode(b"\xff.prom"), 1000, 10)
+    put(drop, "a 1\n")
+    assert shown(drop) == f"# HELP a Metric read from {tmp_path}/\ufffd.prom\n# TYPE a untyped\na 1.0\n"
+
+
 def test_look_at_a_counter_without_total_keeps_its_name_in_openmetrics(drop: DropFile) -> None:
     """OpenMetrics knows no such counter; a series may not be called differently in the two formats."""
     put(drop, "# TYPE hits counter\nhits 1\n# TYPE saves_total counter\nsaves_total 2\n")
@@ -144,6 +151,18 @@ def test_admission_refuses_with_a_reason(tmp_path: Path, texts: tuple[str, ...],
     """A name belongs to the first family that has it; the same family may be spread over files."""
     admission = Admission(frozenset({"process_open_fds"}), "nightshift_")
     assert [admission.take(offer) for offer in offers(tmp_path, *texts)] == reasons
+
+
+def test_admission_of_a_family_in_many_files_copies_it_once(tmp_path: Path) -> None:
+    """A family that each of 500 files has is joined in one go: the scrape waits for it."""
+    admission, files = Admission(frozenset(), "x_"), [DropFile(tmp_path / f"{n}.prom", 1000, 10) for n in range(3)]
+    joined = []
+    for number, drop in enumerate(files):
+        put(drop, f'a{{n="{number}"}} 1\n')
+        admission.take(drop.offers[0])
+        joined.append(admission.families["a"])
+    assert joined[1] is joined[2]
+    assert [len(drop.offers[0].family.samples) for drop in files if drop.offers[0].family] == [1, 1, 1]
 
 
 def test_admission_shows_the_first_of_a_series_and_changes_no_file(tmp_path: Path) -> None:
