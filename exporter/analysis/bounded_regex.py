@@ -20,7 +20,7 @@ MAX_PATTERN_LENGTH = 2000
 MAX_COST = 8192
 
 _WHITE_SPACE = re.compile(r"\s+")
-_NO_BLANK = re.compile(r"[^\S ]")
+_NO_BLANK = re.compile(r"[\t-\r\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 _POSSESSIVE = (_constants.POSSESSIVE_REPEAT, _constants.ATOMIC_GROUP)
 _REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
 _GROUPS = (_constants.SUBPATTERN, _constants.ASSERT, _constants.ASSERT_NOT)

@@ -26,9 +26,9 @@ class Categories:
 
     def of(self, message: str, stack: str = "") -> Category:
         """The category of an error: its message decides, its stack only where the message says nothing."""
-        return self._first(message) or self._first(stack) or self._otherwise
+        return self._first(message) or (self._first(stack) if stack else None) or self._otherwise
 
     def _first(self, text: str) -> Category | None:
         """The category of the first rule that matches *text*."""
-        number = next(self._matcher.matching(searchable(text).lower()), None)
+        number = next(iter(self._matcher.matching(searchable(text).lower())), None)
         return None if number is None else self._categories[number]

@@ -11,6 +11,7 @@ import msgspec
 from chassis.redaction import readable, redact, well_formed
 from exporter.analysis.error_categories import Categories, Category
 from exporter.analysis.error_patterns import Miner
+from exporter.analysis.text_rules import any_of
 
 OTHER = "other"
 #: Seconds after which a pattern that is not seen makes room for another.
@@ -23,11 +24,14 @@ MAX_SAMPLE = 512
 MAX_STACK = 2048
 
 _NUMBER = re.compile(r"(?<![%\w])\d++(?:[.:,/-]\d++)*+(?!\w)")
-#: Text without any of these holds nothing that `redact` would remove.
-_MAY_BE_SECRET = re.compile(
-    r"pass|secret|token|key|credential|authorization|cookie|bearer|://|begin|gh[pousr]_|github_|xox|akia|glpat|slack",
-    re.IGNORECASE,
+#: Text without any of these, in whatever case, holds nothing that `redact` would remove.
+_SECRET_WORDS = (
+    *("pass", "secret", "token", "key", "credential", "authorization", "cookie", "bearer", "://", "begin", "slack"),
+    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_", "xox", "akia", "glpat"),
 )
+_MAY_BE_SECRET = any_of(_SECRET_WORDS)
+#: The same for other alphabets, whose letters can stand for those of a word: to `re` the long s is an s.
+_MAY_BE_SECRET_ABROAD = re.compile(_MAY_BE_SECRET.pattern, re.IGNORECASE)
 
 
 class Pattern(msgspec.Struct):
@@ -159,7 +163,8 @@ def without_numbers(text: str) -> str:
 
 def without_secrets(text: str) -> str:
     """*text* redacted; the costly way only where a word tells that there may be a secret."""
-    return redact(text) if _MAY_BE_SECRET.search(text) else text
+    may_be = _MAY_BE_SECRET.search(text.lower()) if text.isascii() else _MAY_BE_SECRET_ABROAD.search(text)
+    return redact(text) if may_be else text
 
 
 def shown(text: str, length: int) -> str:

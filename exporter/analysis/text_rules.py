@@ -1,7 +1,7 @@
 """Rules that people write about lines of text: words that must be there, a regular expression, or both."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -40,7 +40,7 @@ class Matcher:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._regexes = [compile_bounded(rule.regex) if rule.regex else None for rule in rules]
-        self._wordless = {number for number, rule in enumerate(rules) if not rule.contains}
+        self._wordless = frozenset(number for number, rule in enumerate(rules) if not rule.contains)
         words = sorted({word for rule in rules for word in rule.contains})
         self._words = any_of(words) if words else None
         #: By word: the rules that it, or a word that it begins with, speaks for.
@@ -48,17 +48,21 @@ class Matcher:
             word: {number for number, rule in enumerate(rules) if word.startswith(rule.contains)} for word in words
         }
 
-    def matching(self, text: str) -> Iterator[int]:
+    def matching(self, text: str) -> Iterable[int]:
         """The numbers of the rules that mean *text*, in lower case and `searchable`; in order."""
-        numbers = self._wordless
         found = self._words.search(text) if self._words else None
+        if found is None and not self._wordless:
+            return ()
+        numbers = set(self._wordless)
         while found and self._words:
-            numbers = numbers | self._rules[found[0]]
+            numbers |= self._rules[found[0]]
             found = self._words.search(text, found.start() + 1)
-        for number in sorted(numbers):
-            regex = self._regexes[number]
-            if regex is None or regex.search(text):
-                yield number
+        return (number for number in sorted(numbers) if self._fits(number, text))
+
+    def _fits(self, number: int, text: str) -> bool:
+        """Whether *text* fits the expression of a rule, if it has one."""
+        regex = self._regexes[number]
+        return regex is None or regex.search(text) is not None
 
 
 def any_of(words: Iterable[str]) -> re.Pattern[str]:

@@ -56,6 +56,12 @@ def test_compile_bounds_the_time_of_a_search(parts: list[str]) -> None:
     assert time.process_time() - started < 5
 
 
+@pytest.mark.parametrize("blank", [chr(code) for code in range(0x3001) if chr(code).isspace()])
+def test_searchable_knows_every_blank(blank: str) -> None:
+    """Whatever is white space to `re` becomes a blank."""
+    assert searchable(f"a{blank}b") == "a b" == searchable(f"a {blank}b")
+
+
 def test_searchable_is_short_and_has_single_blanks() -> None:
     """White space is one blank, and the text is cut."""
     assert searchable("a \t\n b") == "a b"
