@@ -5,6 +5,7 @@ alert handler was measured 2 MB smaller. Python's own lock makes the arenas' par
 """
 
 import ctypes
+import gc
 
 #: `M_ARENA_MAX` of glibc's malloc.h.
 _M_ARENA_MAX = -8
@@ -19,3 +20,13 @@ def one_arena() -> bool:
     if mallopt is None:
         return False
     return all(mallopt(name, value) == 1 for name, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE_BYTES)))
+
+
+def settled() -> None:
+    """Say that what is loaded by now stays: the search for garbage leaves it out, and is made less often.
+
+    Measured: 5 % of the time that a log takes; cycles are rare in the daemons, so little waits for the search.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)

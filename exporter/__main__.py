@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from chassis import flags, logs, web
 from chassis.config_file import ConfigInvalid
-from chassis.memory import one_arena
+from chassis.memory import one_arena, settled
 from chassis.server import AddressUnusable, Signals
 from exporter import catalogue, config
 from exporter.app import Exporter
@@ -53,6 +53,7 @@ def _serve(options: argparse.Namespace) -> None:
     signals = Signals()
     one_arena()
     exporter = _exporter(options)
+    settled()
     with web.serve(Application(exporter), options, PORT, threads=THREADS, max_body_bytes=MAX_BODY_BYTES):
         signals.until_stopped(exporter.reload)
     exporter.close()
