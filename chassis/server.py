@@ -233,7 +233,7 @@ def parse_address(address: str) -> tuple[str, int]:
         AddressUnusable: *address* has no port, or one outside 0 to 65535.
     """
     host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
+    if not colon or not port.isdecimal() or len(port) > 5 or int(port) > 65535:
         raise AddressUnusable(f"cannot listen on {address!r}: write HOST:PORT, e.g. 127.0.0.1:19093")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 -- asked for by leaving the host out
 

@@ -152,7 +152,7 @@ def parse_diskstats(raw: bytes, excluded: re.Pattern[str]) -> dict[str, tuple[fl
                 reads, _, read, read_ms, writes, _, written, write_ms, _, io_ms = map(int, fields[:10])
                 reading = (reads, read * SECTOR_BYTES, read_ms / 1000)
                 disks[name] = (*reading, writes, written * SECTOR_BYTES, write_ms / 1000, io_ms / 1000)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise SourceMalformed(f"diskstats: {error}") from error
     return disks
 

@@ -205,7 +205,7 @@ def test_parse_address_gives_host_and_port(text: str, host: str, port: int) -> N
     assert parse_address(text) == (host, port)
 
 
-@pytest.mark.parametrize("text", ["", "127.0.0.1", "a:b", "a:-1", "a:65536", "a:", "::1"])
+@pytest.mark.parametrize("text", ["", "127.0.0.1", "a:b", "a:-1", "a:65536", "a:" + "9" * 5000, "a:", "::1"])
 def test_parse_address_malformed_is_told(text: str) -> None:
     """What is no address is answered with an example of one."""
     if text == "::1":

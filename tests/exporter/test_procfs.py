@@ -106,6 +106,13 @@ def test_parsers_malformed_says_which_file(parse: Callable[[bytes], object]) -> 
         parse(b"cpu0 1 y z 4 5 6 7 8 9 10 11 12 13\n")
 
 
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000])
+def test_diskstats_with_a_number_too_large_is_malformed(number: str) -> None:
+    """A number that fits no float is an error of the file, too."""
+    with pytest.raises(SourceMalformed, match="^diskstats: "):
+        procfs.parse_diskstats(f"8 0 sda 1 2 3 {number} 5 6 7 8 9 10 11\n".encode(), NOTHING)
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=200))
 def test_parsers_raise_nothing_else(raw: bytes) -> None:
