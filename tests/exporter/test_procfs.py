@@ -109,7 +109,7 @@ def test_parsers_malformed_says_which_file(parse: Callable[[bytes], object]) -> 
 @pytest.mark.parametrize("number", ["9" * 400, "9" * 5000])
 def test_diskstats_with_a_number_too_large_is_malformed(number: str) -> None:
     """A number that fits no float is an error of the file, too."""
-    with pytest.raises(SourceMalformed, match="^diskstats: "):
+    with pytest.raises(SourceMalformed, match=r"^diskstats: "):
         procfs.parse_diskstats(f"8 0 sda 1 2 3 {number} 5 6 7 8 9 10 11\n".encode(), NOTHING)
 
 
