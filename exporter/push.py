@@ -43,7 +43,7 @@ class Bearer:
 
 
 def _token(environ: "WSGIEnvironment") -> bytes:
-    """The token of a request; in a header of its own where name and password (`basic_auth_users`) take the usual one."""
+    """The token of a request; in a header of its own where `basic_auth_users` takes the usual one."""
     scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer":
         given = environ.get("HTTP_X_NIGHTSHIFT_TOKEN", "")
