@@ -72,6 +72,9 @@ class _StrictLoader(yaml.SafeLoader):
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
             problem = r"half of a pair of surrogates (such as \ud83d) is no character"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        if "\0" in text:
+            problem = "the character NUL can be in no path, name or address"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return text
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 -- PyYAML's

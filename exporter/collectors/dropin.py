@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 import msgspec
 
@@ -58,6 +58,7 @@ _STATES = ("read", "failed", "stale", "left_out")
 #: Families whose loss has been told; past it all are forgotten and told again.
 _TOLD_LIMIT = 1000
 
+Place = TypeVar("Place", str, Path)
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -90,7 +91,7 @@ class DropIn:
         self._config = config
         self._wall = wall
         self._files: dict[Path, DropFile] = {}
-        self._folder_problems: dict[Path, str] = {}
+        self._folder_problems: dict[str, str] = {}
         self._dropped = dict.fromkeys(_REASONS, 0)
         self._repeated = 0
         self._told: set[tuple[Path, str, str]] = set()
@@ -120,14 +121,13 @@ class DropIn:
     def _list(self) -> None:
         """Note which files there are; what was known of those that are still there is kept."""
         paths: dict[Path, None] = {}
-        problems: dict[Path, str] = {}
-        for folder in [path for pattern in self._config.folders for path in _folders(pattern)]:
-            try:
-                paths.update(dict.fromkeys(listed(folder)))
-            except SourceUnavailable as error:
-                problems[folder] = str(error)
-                if self._folder_problems.get(folder) != str(error):
-                    event(log, logging.WARNING, f"drop-in folder is left out: {error}")
+        problems: dict[str, str] = {}
+        for pattern in self._config.folders:
+            for folder in _tried(_folders, pattern, problems):
+                paths.update(dict.fromkeys(_tried(listed, folder, problems)))
+        for place, problem in problems.items():
+            if self._folder_problems.get(place) != problem:
+                event(log, logging.WARNING, f"drop-in folder is left out: {problem}")
         self._folder_problems = problems
         self._files = {path: self._files.get(path) or self._new(path) for path in paths}
 
@@ -167,12 +167,21 @@ class DropIn:
 
     def _count(self, own: dict[Metric, Family], states: dict[str, int]) -> None:
         for folder in self._folder_problems:
-            own[ERROR].add(1, str(folder))
+            own[ERROR].add(1, folder)
         for state, count in states.items():
             own[FILES].add(count, state)
         for reason, count in self._dropped.items():
             own[FAMILIES_DROPPED].add(count, reason)
         own[REPEATED].add(self._repeated)
+
+
+def _tried(find: Callable[[Place], list[Path]], place: Place, problems: dict[str, str]) -> list[Path]:
+    """What *find* finds at *place*; nothing, and a note among *problems*, where it cannot."""
+    try:
+        return find(place)
+    except SourceUnavailable as error:
+        problems[str(place)] = str(error)
+        return []
 
 
 def _folders(pattern: str) -> list[Path]:

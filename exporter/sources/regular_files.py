@@ -79,12 +79,19 @@ def read(path: Path, limit: int) -> tuple[bytes, Stamp]:
 
 
 def matching(pattern: str) -> list[Path]:
-    """The paths that *pattern* names, sorted; without a wildcard the one path, whether it is there or not."""
+    """The paths that *pattern* names, sorted; without a wildcard the one path, whether it is there or not.
+
+    Raises:
+        SourceUnavailable: it cannot be followed, as `a**`.
+    """
     path = Path(pattern)
     if not any(sign in pattern for sign in "*?["):
         return [path]
     root = Path(path.anchor or ".")
-    return sorted(root.glob(str(path.relative_to(path.anchor))))
+    try:
+        return sorted(root.glob(str(path.relative_to(path.anchor))))
+    except (ValueError, OSError) as error:
+        raise SourceUnavailable(f"{pattern}: {error}") from error
 
 
 def _stamp(path: Path, status: os.stat_result) -> Stamp:

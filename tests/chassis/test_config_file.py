@@ -146,6 +146,7 @@ def test_decode_number_out_of_range_names_value_and_range(document: object, mess
         ("ratio: !!timestamp soon", "line 1, column 8: no valid timestamp"),
         ("ratio: " + "9" * 5_000, "line 1, column 8: no valid int"),
         (r'ratio: "\ud800"', "line 1, column 8: half of a pair of surrogates (such as \\ud83d) is no character"),
+        (r'ratio: "a\0b"', "line 1, column 8: the character NUL can be in no path, name or address"),
         ('ratio: "open', "line 1, column 13: found unexpected end of stream"),
         ("\tratio: 1", "line 1, column 1: found character '\\t' that cannot start any token"),
         ("[" * 100_000, f"line 1, column {MAX_DEPTH + 1}: nested deeper than {MAX_DEPTH}"),

@@ -115,6 +115,20 @@ def test_collect_missing_folder_is_an_error_of_that_folder(tmp_path: Path, shown
     assert seen[f'nightshift_textfile_error{{file="{tmp_path}/none"}}'] == 1
 
 
+def test_collect_wrong_pattern_is_an_error_of_that_pattern(
+    tmp_path: Path, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs no other folder."""
+
+    def refuse(*_: object) -> list[Path]:
+        raise ValueError("no pattern")
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    (tmp_path / "a.prom").write_text("a 1\n")
+    found = shown(DropIn(Config(folders=["/**x", str(tmp_path)])).collect())
+    assert (found['nightshift_textfile_error{file="/**x"}'], found["a"]) == (1, 1)
+
+
 def test_collect_forgets_files_that_are_gone(dropped: Dropped, look: Look, tmp_path: Path) -> None:
     """What has vanished from the folder vanishes from the exposition and from memory."""
     it = dropped({"a.prom": "a 1\n", "b.prom": "b 1\n"})

@@ -65,6 +65,17 @@ def test_stamp_of_a_fresh_file_is_not_trusted(tmp_path: Path) -> None:
     assert stamp.settled(stamp.changed_ns / 1e9 + 2)
 
 
+def test_matching_what_is_no_pattern_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python before 3.13 knows `**` as a whole part of a path only."""
+
+    def refuse(*_: object) -> list[Path]:
+        raise ValueError("no pattern")
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    with pytest.raises(SourceUnavailable, match=r"/srv/\*\*x: no pattern"):
+        matching("/srv/**x")
+
+
 def test_matching_follows_wildcards(tmp_path: Path) -> None:
     """Wildcards name what is there, in order; a plain path itself, so that its absence can be told."""
     for name in ("b", "a"):
