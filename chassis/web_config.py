@@ -7,7 +7,7 @@ cannot do is an error that says what to write instead; nothing is silently weake
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -118,13 +118,11 @@ class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     interval: str = "0s"
-    burst: int = 1
+    burst: Annotated[int, msgspec.Meta(ge=1)] = 1
 
     def __post_init__(self) -> None:
         if self.interval != "0" and not _DURATION.fullmatch(self.interval):
             raise ValueError(f"interval is {self.interval!r}; write a duration such as 100ms or 1s")
-        if self.burst < 1:
-            raise ValueError(f"burst is {self.burst}; write 1 or more")
 
     @property
     def seconds(self) -> float:

@@ -5,7 +5,9 @@ does not answer is told from one that is gone.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+import msgspec
 
 from exporter.checks import redis
 from exporter.checks.endpoint import Endpoint
@@ -42,19 +44,15 @@ class CeleryRule(Endpoint, frozen=True):
     """
 
     reasons: ClassVar[tuple[str, ...]] = REASONS
-    database: int = 0
+    database: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
     ping: bool = True
-    minimum: int = 1
+    minimum: Annotated[int, msgspec.Meta(ge=1, le=MAX_WORKERS)] = 1
     queues: tuple[str, ...] = ("celery",)
     key_prefix: str = ""
     exchange: str = "celery"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.database < 2**16:
-            raise ValueError(f"database is {self.database}; write the number of a Redis database")
-        if not 1 <= self.minimum <= MAX_WORKERS:
-            raise ValueError(f"minimum is {self.minimum}; write 1 to {MAX_WORKERS}")
         if len(self.queues) > MAX_QUEUES or not (self.ping or self.queues):
             raise ValueError(f"give up to {MAX_QUEUES} queues, and at least one where ping is false")
 

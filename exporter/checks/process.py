@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -23,13 +24,11 @@ class ProcessRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str = ""
     cmdline: str = ""
-    minimum: int = 1
+    minimum: Annotated[int, msgspec.Meta(ge=1)] = 1
 
     def __post_init__(self) -> None:
         if not self.name and not self.cmdline:
             raise ValueError("give name or cmdline")
-        if self.minimum < 1:
-            raise ValueError(f"minimum is {self.minimum}; write 1 or more")
         try:
             re.compile(self.cmdline)
         except re.error as error:

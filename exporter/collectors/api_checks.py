@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
 
@@ -62,13 +62,8 @@ class Config(CollectorConfig, frozen=True):
     """
 
     services: dict[str, Api] = msgspec.field(default_factory=dict)
-    workers: int = 16
-    keep_failures: int = 5
-
-    def __post_init__(self) -> None:
-        for name in ("workers", "keep_failures"):
-            if not 1 <= getattr(self, name) <= 100:
-                raise ValueError(f"{name} is {getattr(self, name)}; write 1 to 100")
+    workers: Annotated[int, msgspec.Meta(ge=1, le=100)] = 16
+    keep_failures: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
 
 
 class Watch:

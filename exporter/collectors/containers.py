@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -60,13 +60,11 @@ class Config(CollectorConfig, frozen=True):
     cgroup_root: str = "/sys/fs/cgroup"
     docker_root: str = "/var/lib/docker"
     names: dict[str, str] = msgspec.field(default_factory=dict)
-    max_containers: int = 200
-    look_seconds: float = 10.0
-    forget_seconds: float = 3600.0
+    max_containers: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 200
+    look_seconds: Annotated[float, msgspec.Meta(ge=0.05, le=3600)] = 10.0
+    forget_seconds: Annotated[float, msgspec.Meta(ge=0)] = 3600.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.max_containers <= 5000:
-            raise ValueError(f"max_containers is {self.max_containers}; write 1 to 5000")
         for start, name in self.names.items():
             if len(start) < 4 or not name:
                 raise ValueError(f"names: {start!r}: give at least 4 digits of the id, and a name")

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -45,6 +45,9 @@ LAST_SUCCESS = Metric(
     _SERVICE,
 )
 
+#: A time that makes sense between two polls, or for one.
+Seconds = Annotated[float, msgspec.Meta(ge=0.05, le=3600)]
+
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A service whose health is polled.
@@ -64,18 +67,15 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     resources_path: str = "/health/resources"
     system_path: str = "/health/system"
-    interval_seconds: float = 30.0
-    trouble_interval_seconds: float = 10.0
-    timeout_seconds: float = 5.0
+    interval_seconds: Seconds = 30.0
+    trouble_interval_seconds: Seconds = 10.0
+    timeout_seconds: Seconds = 5.0
     trouble_above_ratio: float = 0.75
     fallback: Literal["local", "none"] = "local"
     local_path: str = "/"
 
     def __post_init__(self) -> None:
         check_url(self.url)
-        for name in ("interval_seconds", "trouble_interval_seconds", "timeout_seconds"):
-            if not 0.05 <= getattr(self, name) <= 3600:
-                raise ValueError(f"{name} is {getattr(self, name)}; write 0.05 to 3600")
 
 
 class Config(CollectorConfig, frozen=True):

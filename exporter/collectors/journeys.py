@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -81,13 +81,10 @@ class Config(CollectorConfig, frozen=True):
     journeys: dict[str, Journey] = msgspec.field(default_factory=dict)
     browser_journeys: dict[str, BrowserJourney] = msgspec.field(default_factory=dict)
     browser: BrowserRule = BrowserRule()
-    workers: int = 4
-    keep_failures: int = 10
+    workers: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
+    keep_failures: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
 
     def __post_init__(self) -> None:
-        for name in ("workers", "keep_failures"):
-            if not 1 <= getattr(self, name) <= 100:
-                raise ValueError(f"{name} is {getattr(self, name)}; write 1 to 100")
         if twice := sorted(self.journeys.keys() & self.browser_journeys.keys()):
             raise ValueError(f"the journey {twice[0]!r} is given with and without a browser")
 

@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
 
@@ -102,16 +102,13 @@ class Config(CollectorConfig, frozen=True):
     file_sd: tuple[FileSource, ...] = ()
     interval: float | str = 30
     refresh_interval: float | str = 5
-    max_running: int = 256
-    max_requests: int = 3
+    max_running: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
+    max_requests: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 3
     listen_address: str = ""
-    keep_failures: int = 5
+    keep_failures: Annotated[int, msgspec.Meta(ge=0, le=100)] = 5
     allow_targets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, low, high in (("max_running", 1, 10_000), ("max_requests", 1, 1000), ("keep_failures", 0, 100)):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} is {getattr(self, name)}; write {low} to {high}")
         for name in ("interval", "refresh_interval"):
             if not 0.1 <= seconds(getattr(self, name)) <= 86400:
                 raise ValueError(f"{name} is {getattr(self, name)}; write 0.1 to 86400 seconds")

@@ -7,7 +7,7 @@ they are normalised and capped, and what is over the cap is counted under `other
 import logging
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -108,21 +108,15 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: Literal["end", "beginning", "backlog"] = "end"
     routes: tuple[str, ...] = ()
     find_routes: bool = True
-    max_routes: int = 50
+    max_routes: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     buckets: tuple[float, ...] = DEFAULT_BUCKETS
-    window_seconds: float = 300.0
-    poll_interval_seconds: float = 1.0
+    window_seconds: Annotated[float, msgspec.Meta(ge=10, le=86_400)] = 300.0
+    poll_interval_seconds: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 1.0
 
     def __post_init__(self) -> None:
         ascending = all(low < high for low, high in pairwise(self.buckets))
         if not ascending or not self.buckets or self.buckets[0] <= 0 or len(self.buckets) > 40:
             raise ValueError("buckets: write 1 to 40 positive limits in seconds, ascending")
-        if not 1 <= self.max_routes <= 1000:
-            raise ValueError(f"max_routes is {self.max_routes}; write 1 to 1000")
-        if not 0.05 <= self.poll_interval_seconds <= 60:
-            raise ValueError(f"poll_interval_seconds is {self.poll_interval_seconds}; write 0.05 to 60")
-        if not 10 <= self.window_seconds <= 86400:
-            raise ValueError(f"window_seconds is {self.window_seconds}; write 10 to 86400")
         if not self.paths or not all(self.paths):
             raise ValueError("path: write at least one")
         self.scheme()

@@ -1,7 +1,7 @@
 """The options of the HTTP prober, by blackbox_exporter's keys."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -93,7 +93,7 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fail_if_header_not_matches: tuple[HeaderRule, ...] = ()
     follow_redirects: bool = True
     no_follow_redirects: bool = False
-    max_redirects: int = 10
+    max_redirects: Annotated[int, msgspec.Meta(ge=0, le=100)] = 10
     tls_config: TlsConfig = TlsConfig()
     preferred_ip_protocol: Literal["ip4", "ip6"] = "ip6"
     ip_protocol_fallback: bool = True
@@ -105,8 +105,6 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         check_patterns(*self.fail_if_body_matches_regexp, *self.fail_if_body_not_matches_regexp)
         if size(self.body_size_limit) < 1:
             raise ValueError("body_size_limit must be 1 or more")
-        if not 0 <= self.max_redirects <= 100:
-            raise ValueError(f"max_redirects is {self.max_redirects}; write 0 to 100")
         if len([one for one in (self.basic_auth, self.bearer_token, self.bearer_token_file) if one]) > 1:
             raise ValueError("give one of basic_auth, bearer_token, bearer_token_file")
         if self.body and self.body_file:

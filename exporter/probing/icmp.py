@@ -4,7 +4,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -58,16 +58,10 @@ class IcmpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ip_protocol_fallback: whether the other one's will do.
     """
 
-    payload_size: int = 36
-    ttl: int = 0
+    payload_size: Annotated[int, msgspec.Meta(ge=_TOKEN_BYTES, le=65_000)] = 36
+    ttl: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
     preferred_ip_protocol: Literal["ip4", "ip6"] = "ip6"
     ip_protocol_fallback: bool = True
-
-    def __post_init__(self) -> None:
-        if not _TOKEN_BYTES <= self.payload_size <= 65000:
-            raise ValueError(f"payload_size is {self.payload_size}; write {_TOKEN_BYTES} to 65000")
-        if not 0 <= self.ttl <= 255:
-            raise ValueError(f"ttl is {self.ttl}; write 0 to 255")
 
 
 class IcmpPlan:

@@ -12,7 +12,7 @@ from exporter.walks.client import Client
 from exporter.walks.failures import Failure, StepResult, describe
 from exporter.walks.findings import Rule
 from exporter.walks.message import Deadline, Reply, StepFailed, failure_of, split_url
-from exporter.walks.plan import check_names, check_needed, check_seconds
+from exporter.walks.plan import Seconds, check_names, check_needed
 from exporter.walks.request_rule import RequestRule, check_headers
 from exporter.walks.schema import SchemaCheck, schema_check
 from exporter.walks.secret_words import SecretWords
@@ -37,17 +37,15 @@ class Endpoint(RequestRule, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         rules: what must hold of the answer (check `business`).
     """
 
-    interval_seconds: float = 30.0
-    timeout_seconds: float = 5.0
-    sla_seconds: float = 1.0
+    interval_seconds: Seconds = 30.0
+    timeout_seconds: Seconds = 5.0
+    sla_seconds: Seconds = 1.0
     schema: dict[str, Any] | None = None
     schema_file: str = ""
     rules: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("interval_seconds", "timeout_seconds", "sla_seconds"):
-            check_seconds(name, getattr(self, name))
         if self.schema is not None and self.schema_file:
             raise ValueError("give schema or schema_file")
         if self.schema is not None:

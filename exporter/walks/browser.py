@@ -13,7 +13,7 @@ import msgspec
 from exporter.walks.child import converse
 from exporter.walks.failures import DETAIL_CHARACTERS, SNIPPET_CHARACTERS, Failure, StepResult, Walk, timestamp
 from exporter.walks.message import Deadline, StepFailed
-from exporter.walks.plan import Plan, check_needed, check_seconds, check_steps
+from exporter.walks.plan import Plan, Seconds, check_needed, check_seconds, check_steps
 from exporter.walks.request_rule import check_url
 from exporter.walks.secret_words import SecretWords
 from exporter.walks.template import fill, in_url, names
@@ -61,7 +61,7 @@ class BrowserStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     click: str = ""
     expect_selector: str = ""
     expect_text: str = ""
-    timeout_seconds: float = 10.0
+    timeout_seconds: Seconds = 10.0
     max_seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -69,7 +69,7 @@ class BrowserStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("give at least one of goto, fill, click, expect_selector, expect_text")
         if self.goto:
             check_url(self.goto)
-        check_seconds("timeout_seconds", self.timeout_seconds)
+        check_seconds("max_seconds", self.max_seconds)
         self.names()
 
     def names(self) -> set[str]:

@@ -10,7 +10,7 @@ from exporter.walks.client import Client
 from exporter.walks.failures import DETAIL_CHARACTERS, Failure, StepResult, Walk, describe
 from exporter.walks.findings import Capture, Rule, as_number
 from exporter.walks.message import REASONS, Deadline, Reply, StepFailed, failure_of
-from exporter.walks.plan import Plan, check_names, check_needed, check_seconds, check_steps
+from exporter.walks.plan import Plan, Seconds, check_names, check_needed, check_seconds, check_steps
 from exporter.walks.request_rule import RequestRule, check_headers
 from exporter.walks.secret_words import SecretWords
 from exporter.walks.template import as_text, names
@@ -32,7 +32,7 @@ class Step(RequestRule, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     name: str
-    timeout_seconds: float = 10.0
+    timeout_seconds: Seconds = 10.0
     expect: tuple[Rule, ...] = ()
     capture: dict[str, Capture] = msgspec.field(default_factory=dict)
     max_seconds: float = 0.0
@@ -40,9 +40,7 @@ class Step(RequestRule, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_names(self.capture)
-        check_seconds("timeout_seconds", self.timeout_seconds)
-        if self.max_seconds:
-            check_seconds("max_seconds", self.max_seconds)
+        check_seconds("max_seconds", self.max_seconds)
 
 
 class Journey(Plan, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """What journeys with and without a browser have in common: when, how long, with which variables, to which hosts."""
 
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -10,6 +11,8 @@ from exporter.walks.template import NAME
 #: More steps are several journeys.
 MAX_STEPS = 50
 _MAX_NAME = 64
+#: A time that is neither too short nor too long to make sense.
+Seconds = Annotated[float, msgspec.Meta(ge=0.05, le=86_400)]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,16 +29,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     base_url: str
     interval_seconds: float = 60.0
-    timeout_seconds: float = 30.0
+    timeout_seconds: Seconds = 30.0
     variables: dict[str, str | int | float | bool] = {}
     secret_files: dict[str, str] = {}
     hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         split_url(self.base_url)
-        check_seconds("timeout_seconds", self.timeout_seconds)
-        if self.interval_seconds:
-            check_seconds("interval_seconds", self.interval_seconds)
+        check_seconds("interval_seconds", self.interval_seconds)
         check_names([*self.variables, *self.secret_files])
 
     def step_names(self) -> tuple[str, ...]:
@@ -85,10 +86,10 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def check_seconds(name: str, seconds: float) -> None:
-    """Check a time.
+    """Check a time that may be 0, which stands for none.
 
     Raises:
         ValueError: it is too short or too long to make sense.
     """
-    if not 0.05 <= seconds <= 86_400:
-        raise ValueError(f"{name} is {seconds:g}; write 0.05 to 86400")
+    if seconds and not 0.05 <= seconds <= 86_400:
+        raise ValueError(f"{name} is {seconds:g}; write 0.05 to 86400, or 0")

@@ -3,7 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -47,7 +47,7 @@ class RequestRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     json: Any = msgspec.UNSET
     basic_auth: BasicAuth | None = None
     status: tuple[int, ...] = ()
-    max_redirects: int = 5
+    max_redirects: Annotated[int, msgspec.Meta(ge=0, le=20)] = 5
 
     def __post_init__(self) -> None:
         check_url(self.url)
@@ -56,8 +56,6 @@ class RequestRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError(f"method is {self.method!r}; write e.g. GET or POST")
         if [bool(self.body), bool(self.form), self.json is not msgspec.UNSET].count(True) > 1:
             raise ValueError("give at most one of body, form, json")
-        if not 0 <= self.max_redirects <= 20:
-            raise ValueError(f"max_redirects is {self.max_redirects}; write 0 to 20")
         check_headers(self.headers)
 
     def names(self) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.walks.api_check import Api, ApiCheck, Endpoint, Verdict
 from tests.exporter.walk_doubles import Shop, open_shop, raw_server
 
@@ -79,12 +80,12 @@ def test_schema_file_that_cannot_be_used(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"sla_seconds": 0}, "sla_seconds is 0"),
+        ({"sla_seconds": 0}, "sla_seconds: is 0; write 0.05 to 86400"),
         ({"schema": {}, "schema_file": "x"}, "give schema or schema_file"),
         ({"rules": [{"json": "$.a", "equals": 1, "exists": False}]}, "leaves no value"),
     ],
 )
 def test_endpoint_refuses_what_cannot_work(document: dict[str, Any], message: str) -> None:
     """A mistake is found when the configuration is read."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert({"url": "/", **document}, Endpoint)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode({"url": "/", **document}, Endpoint, "exporter.yml")

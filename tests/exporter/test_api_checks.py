@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.answers import Answer
 from exporter.collectors.api_checks import ApiChecks, Config, Watch
 from exporter.families import Family
@@ -203,7 +204,7 @@ def test_collect_hung_endpoints_delay_no_scrape_and_add_no_thread(shown: Shown) 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"workers": 0}, "workers is 0"),
+        ({"workers": 0}, "workers: is 0; write 1 to 100"),
         ({"services": {"s": {"base_url": "h", "endpoints": {}}}}, "is no http"),
         ({"services": {"s": {"base_url": "http://h", "endpoints": {"e": {"url": "/${t}"}}}}}, "nothing before it sets"),
         (
@@ -214,8 +215,8 @@ def test_collect_hung_endpoints_delay_no_scrape_and_add_no_thread(shown: Shown) 
 )
 def test_config_refuses_what_cannot_work(document: dict[str, Any], message: str) -> None:
     """A mistake is found when the configuration is read."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert(document, Config)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode(document, Config, "exporter.yml")
 
 
 def test_config_schema_file_that_is_missing_is_named(shop: Shop) -> None:

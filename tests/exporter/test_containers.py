@@ -4,6 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.collectors.containers import Config, Containers
 from tests.exporter.doubles import Clock, Samples, Shown
 from tests.exporter.test_cgroup import FILES
@@ -100,12 +101,13 @@ def test_version_1_is_told_once_and_shows_nothing(
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"max_containers": 0}, "max_containers is 0"),
+        ({"max_containers": 0}, "max_containers: is 0; write 1 to 5000"),
+        ({"look_seconds": 0}, "look_seconds: is 0; write 0.05 to 3600"),
         ({"names": {"abc": "shop"}}, "at least 4 digits"),
         ({"names": {"abcd": ""}}, "and a name"),
     ],
 )
 def test_config_refuses(document: dict[str, object], message: str) -> None:
     """Mistakes are found before the start."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert(document, Config)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode(document, Config, "exporter.yml")

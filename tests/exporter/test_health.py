@@ -3,9 +3,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.collectors import health
 from exporter.collectors.health import Config, Health, HealthCollector, Poll, Target
 from exporter.sources.health_report import Readings
@@ -169,9 +169,13 @@ def test_collect_counts_failures(shown: Shown, proc_root: str) -> None:
 
 @pytest.mark.parametrize(
     ("document", "message"),
-    [({"url": "shop"}, "no http"), ({"url": "http://h", "interval_seconds": 0}, "interval_seconds is 0"), ({}, "url")],
+    [
+        ({"url": "shop"}, "no http"),
+        ({"url": "http://h", "interval_seconds": 0}, "interval_seconds: is 0; write 0.05 to 3600"),
+        ({}, "url"),
+    ],
 )
 def test_target_refuses_what_cannot_be_polled(document: dict[str, object], message: str) -> None:
     """A service without a usable URL or interval is an error of the configuration."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert(document, Target)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode(document, Target, "exporter.yml")

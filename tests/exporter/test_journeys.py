@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.answers import Answer
 from exporter.collectors.journeys import MAX_ON_DEMAND, Config, Journeys, Watch
 from exporter.families import Family
@@ -224,7 +225,7 @@ def test_screenshot_is_a_picture_or_404(journeys: Journeys) -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"keep_failures": 1000}, "keep_failures is 1000"),
+        ({"keep_failures": 1000}, "keep_failures: is 1000; write 1 to 100"),
         (
             {
                 "journeys": {"a": {"base_url": "http://h", "steps": STEPS}},
@@ -236,5 +237,5 @@ def test_screenshot_is_a_picture_or_404(journeys: Journeys) -> None:
 )
 def test_config_refuses_what_cannot_work(document: dict[str, Any], message: str) -> None:
     """A mistake is found when the configuration is read."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert(document, Config)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode(document, Config, "exporter.yml")

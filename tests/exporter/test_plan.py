@@ -3,6 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.walks.plan import MAX_STEPS, Plan, check_needed, check_steps
 
 
@@ -10,16 +11,16 @@ from exporter.walks.plan import MAX_STEPS, Plan, check_needed, check_steps
     ("document", "message"),
     [
         ({"base_url": "shop"}, "is no http"),
-        ({"timeout_seconds": 0}, "timeout_seconds is 0"),
-        ({"interval_seconds": 0.01}, r"interval_seconds is 0\.01"),
+        ({"timeout_seconds": 0}, "timeout_seconds: is 0; write 0.05 to 86400"),
+        ({"interval_seconds": 0.01}, r"interval_seconds is 0\.01; write 0\.05 to 86400, or 0"),
         ({"variables": {"a-b": 1}}, "is no name of a variable"),
         ({"secret_files": {"": "x"}}, "is no name of a variable"),
     ],
 )
 def test_plan_refuses_what_cannot_work(document: dict[str, Any], message: str) -> None:
     """URL, times and names are checked when the configuration is read."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert({"base_url": "http://h", **document}, Plan)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode({"base_url": "http://h", **document}, Plan, "exporter.yml")
 
 
 def test_plan_may_run_on_demand_only() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.collectors.probes import Config, Probes
 from exporter.exposition import TEXT, render
 from tests.exporter.doubles import Samples, Shown, Site, Until
@@ -114,13 +115,13 @@ def test_collect_keeps_its_layout_while_targets_stay(start: type, site: Site, sh
         ({"targets": [{"targets": ["ftp://x"]}]}, "no http or https URL"),
         ({"targets": [{"targets": ["http://x/"], "module": "http2xx"}]}, 'did you mean "http_2xx"'),
         ({"allow_targets": ["("]}, "no regular expression"),
-        ({"max_running": 0}, "1 to 10000"),
+        ({"max_running": 0}, "max_running: is 0; write 1 to 10000"),
         ({"interval": "often"}, "no duration"),
-        ({"modules": {"m": {"prober": "http", "http": {"method": "STEAL"}}}}, "Invalid enum value"),
+        ({"modules": {"m": {"prober": "http", "http": {"method": "STEAL"}}}}, "invalid enum value"),
         ({"file_sd": [{"files": ["targets.txt"]}]}, "ends in"),
     ],
 )
 def test_config_refuses_what_cannot_be_meant(section: dict[str, object], message: str) -> None:
     """Every mistake is found when the configuration is read, and named."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert(section, Config)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode(section, Config, "exporter.yml")

@@ -3,6 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.walks.message import Reply, Request, StepFailed
 from exporter.walks.request_rule import RequestRule
 
@@ -83,11 +84,11 @@ def test_check_status(status: int, wanted: list[int], passes: bool) -> None:  # 
         ({"headers": {"Transfer-Encoding": "chunked"}}, "cannot be set"),
         ({"headers": {"X": "${"}}, "without a name"),
         ({"method": "GE T"}, "write e.g. GET"),
-        ({"max_redirects": 21}, "write 0 to 20"),
+        ({"max_redirects": 21}, "max_redirects: is 21; write 0 to 20"),
         ({"json": {}, "body": "x"}, "at most one"),
     ],
 )
 def test_rule_refuses_what_cannot_be_sent(document: dict[str, Any], message: str) -> None:
     """A mistake is found when the configuration is read."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert({"url": "/", **document}, RequestRule)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode({"url": "/", **document}, RequestRule, "exporter.yml")

@@ -1,6 +1,6 @@
-import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.checks import celery
 from exporter.checks.celery import CeleryRule
 from exporter.checks.outcome import Outcome, outcome_of
@@ -63,8 +63,8 @@ def test_check_broker_that_refuses_is_down(answer: bytes, reason: str) -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"database": -1}, "database is -1"),
-        ({"minimum": 0}, "minimum is 0"),
+        ({"database": -1}, "database: is -1; write 0 to 65535"),
+        ({"minimum": 0}, "minimum: is 0; write 1 to 1000"),
         ({"ping": False, "queues": []}, "at least one where ping is false"),
         ({"queues": ["q"] * 101}, "up to 100 queues"),
         ({"address": "x"}, "write HOST:PORT"),
@@ -72,5 +72,5 @@ def test_check_broker_that_refuses_is_down(answer: bytes, reason: str) -> None:
 )
 def test_rule_refuses_what_checks_nothing(document: dict[str, object], message: str) -> None:
     """A rule that can never say anything is an error of the configuration."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert({"address": "h:1"} | document, CeleryRule)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode({"address": "h:1"} | document, CeleryRule, "exporter.yml")

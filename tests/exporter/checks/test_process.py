@@ -1,8 +1,8 @@
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.checks import process
 from exporter.checks.outcome import Outcome
 from exporter.checks.process import ProcessRule
@@ -58,11 +58,11 @@ def test_pid_file_check_missing_file(table: ProcessTable, tmp_path: Path) -> Non
     ("document", "message"),
     [
         ({}, "give name or cmdline"),
-        ({"name": "x", "minimum": 0}, "minimum is 0"),
+        ({"name": "x", "minimum": 0}, "minimum: is 0; write 1 or more"),
         ({"cmdline": "("}, "no regular expression"),
     ],
 )
 def test_process_rule_refuses_what_checks_nothing(document: dict[str, object], message: str) -> None:
     """A rule that can never say anything is an error of the configuration."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert(document, ProcessRule)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode(document, ProcessRule, "exporter.yml")

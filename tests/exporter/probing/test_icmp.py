@@ -3,6 +3,7 @@ import struct
 
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.probing import icmp
 from exporter.probing.asking import families
 from exporter.probing.icmp import IcmpOptions, checksum, is_reply, request
@@ -57,5 +58,5 @@ def test_plan_pings_loopback_or_says_what_to_grant(shown: Shown) -> None:
 @pytest.mark.parametrize("options", [{"payload_size": 3}, {"ttl": 256}])
 def test_options_have_bounds(options: dict[str, int]) -> None:
     """A payload holds the token; a hop limit is one byte."""
-    with pytest.raises(ValueError, match="write"):
-        IcmpOptions(**options)
+    with pytest.raises(ConfigInvalid, match=r"is \d+; write"):
+        decode(options, IcmpOptions, "exporter.yml")
