@@ -239,10 +239,17 @@ def _strings(data: bytes, at: int, end: int) -> str:
     found = []
     while at < end:
         length = data[at]
-        text = data[at + 1 : min(end, at + 1 + length)].decode("utf-8", "backslashreplace")
-        found.append('"' + text.replace("\\", r"\\").replace('"', r"\"") + '"')
+        text = data[at + 1 : min(end, at + 1 + length)].decode("utf-8", "surrogateescape")
+        found.append('"' + "".join(map(_letter, text)) + '"')
         at += 1 + length
     return " ".join(found)
+
+
+def _letter(letter: str) -> str:
+    """A letter of a text as zone files write it: bytes that cannot be shown as a backslash and their number."""
+    if letter in '"\\':
+        return f"\\{letter}"
+    return letter if letter.isprintable() else "".join(f"\\{c:03d}" for c in letter.encode("utf-8", "surrogateescape"))
 
 
 def _unknown(data: bytes, at: int, end: int) -> str:

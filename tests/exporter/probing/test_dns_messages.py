@@ -42,6 +42,7 @@ def test_normal_writes_names_one_way() -> None:
         ("AAAA", bytes(15) + b"\x01", "::1"),
         ("MX", b"\x00\x0a\x04mail\xc0\x0c", "10 mail.shop.example."),
         ("TXT", b'\x03a"b\x01c', '"a\\"b" "c"'),
+        ("TXT", b"\x07\x1b[2J\xff\xc2\x85", '"\\027[2J\\255\\194\\133"'),
         ("SRV", b"\x00\x01\x00\x02\x00\x50\x00", "1 2 80 ."),
         ("SOA", b"\xc0\x0c\xc0\x0c" + struct.pack("!5I", 7, 1, 2, 3, 4), "shop.example. shop.example. 7 1 2 3 4"),
         ("DS", b"\x01\x02", "\\# 2 0102"),
