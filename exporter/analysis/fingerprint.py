@@ -12,7 +12,7 @@ _48_BITS = (1 << 48) - 1
 
 def fingerprint(text: str) -> str:
     """12 hex digits that name *text*."""
-    digest = _OFFSET
+    digest, prime, mask = _OFFSET, _PRIME, _64_BITS
     for byte in text.encode("utf-8", "surrogatepass"):
-        digest = ((digest ^ byte) * _PRIME) & _64_BITS
+        digest = ((digest ^ byte) * prime) & mask
     return f"{(digest >> 48) ^ (digest & _48_BITS):012x}"

@@ -88,6 +88,7 @@ class PatternBook:
         self._max_patterns = max_patterns
         self._miner = Miner(max_patterns=2 * max_patterns)
         self._memory: dict[str, Pattern] = {}
+        self._no_room = (0.0, -1.0)
         if kept:
             self._restore(kept, now)
 
@@ -133,13 +134,20 @@ class PatternBook:
         return pattern
 
     def _make_room(self, now: float) -> bool:
-        """Forget what was not seen for long; whether that was anything."""
+        """Forget what was not seen for long; whether that was anything.
+
+        Nothing can be before 30 days after the oldest sight, unless the clock is set back; a flood asks all the time.
+        """
+        since, until = self._no_room
+        if since <= now <= until:
+            return False
         old = [name for name, pattern in self.patterns.items() if now - pattern.last_seen > FORGET_SECONDS]
         for name in old:
             del self.patterns[name]
         if old:
             self.forgotten += len(old)
             self._memory.clear()
+        self._no_room = (now, FORGET_SECONDS + min((p.last_seen for p in self.patterns.values()), default=now))
         return bool(old)
 
     def _restore(self, kept: bytes, now: float) -> None:

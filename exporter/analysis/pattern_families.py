@@ -7,7 +7,7 @@ message with what happened. A form that was given out keeps its name; only what 
 Families can form a family in turn: `login of ann from <*>`, `login of bob from <*>` and two more.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -23,9 +23,9 @@ MAX_COMPARED = 100
 
 
 class _Kin(msgspec.Struct):
-    """Forms with the same number of words and the same first word, oldest first."""
+    """Forms with the same number of words and the same first word, oldest first; families with their words."""
 
-    families: dict[str, None] = {}
+    families: dict[str, list[str]] = {}
     forms: dict[str, None] = {}
 
 
@@ -48,7 +48,10 @@ class Families:
     def remember(self, form: str, *, family: bool) -> str:
         """Know *form* from now on, as a family or as one form; returns it."""
         kin = self._kin.setdefault(_kinship(form), _Kin())
-        (kin.families if family else kin.forms)[form] = None
+        if family:
+            kin.families[form] = form.split(" ")
+        else:
+            kin.forms[form] = None
         return form
 
     def forget(self, form: str) -> None:
@@ -91,14 +94,17 @@ def _kinship(form: str) -> tuple[int, str]:
     return form.count(" ") + 1, form.partition(" ")[0]
 
 
-def _newest(forms: dict[str, None]) -> Iterable[str]:
+def _newest(forms: dict[str, None] | dict[str, list[str]]) -> Iterable[str]:
     return islice(reversed(forms), MAX_COMPARED)
 
 
-def _family_of(words: Sequence[str], families: Iterable[str]) -> str | None:
+def _family_of(words: Sequence[str], families: Mapping[str, list[str]]) -> str | None:
     """The oldest of *families* that *words* belong to: a younger one must not take over what has a name."""
-    for family in islice(families, MAX_COMPARED):
-        if all(theirs in (ours, PARAMETER) for ours, theirs in zip(words, family.split(" "), strict=True)):
+    for family, their_words in islice(families.items(), MAX_COMPARED):
+        for ours, theirs in zip(words, their_words, strict=True):
+            if theirs not in (ours, PARAMETER):
+                break
+        else:
             return family
     return None
 

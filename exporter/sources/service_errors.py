@@ -154,10 +154,14 @@ class ServiceErrors:
 
     def _meaning(self, block: Block) -> Meaning:
         """What a block means, read in full."""
-        events = list(self._preset.read(block))
-        errors = tuple((event.message, event.stack) for event in events if event.level >= self._least and event.message)
-        signs = self._signs.read(" ".join(event.seen for event in events))
-        return Meaning(errors, signs) if errors or signs != NO_SIGNS else NOTHING
+        errors: list[tuple[str, str]] = []
+        seen: list[str] = []
+        for level, message, stack, text in self._preset.read(block):
+            seen.append(text)
+            if level >= self._least and message:
+                errors.append((message, stack))
+        signs = self._signs.read(" ".join(seen))
+        return Meaning(tuple(errors), signs) if errors or signs is not NO_SIGNS else NOTHING
 
     def _add(self, meaning: Meaning, now: float) -> None:
         for message, stack in meaning.errors:

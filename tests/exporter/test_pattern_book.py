@@ -105,6 +105,14 @@ def test_find_old_patterns_make_room(book: PatternBook) -> None:
     assert (len(book.patterns), book.forgotten) == (1, 3)
 
 
+def test_find_old_patterns_make_room_after_a_flood(book: PatternBook) -> None:
+    """That there was no room a while ago, also by a clock that was ahead, keeps nothing out for longer."""
+    for number, now in enumerate((1000.0, 1001.0, 1002.0, 1003.0, 5000.0, 1004.0)):
+        count(book, f"{words(number)} broke", now)
+    assert count(book, "delta gone", 1000.0 + FORGET_SECONDS).fingerprint == OTHER
+    assert count(book, "epsilon gone", 1000.5 + FORGET_SECONDS).fingerprint != OTHER
+
+
 def test_dump_patterns_outlive_a_restart(book: PatternBook) -> None:
     """A pattern is the same afterwards, known since then, and not new; counts begin at 0."""
     before = count(book, "slow query took 17 ms")
