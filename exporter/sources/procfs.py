@@ -5,6 +5,7 @@ A file that this kernel does not have is no data, not a failure.
 """
 
 import errno
+import math
 import os
 import re
 from pathlib import Path
@@ -21,7 +22,7 @@ SECTOR_BYTES = 512
 
 CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 
-_PRESSURE_TOTAL = re.compile(rb"^(some|full) .*total=(\d+)$", re.MULTILINE)
+_PRESSURE_TOTAL = re.compile(rb"^(some|full) .*total=(\d{1,20})$", re.MULTILINE)
 
 
 class KeptFile:
@@ -131,9 +132,12 @@ def parse_numbers(raw: bytes, name: str) -> list[float]:
         SourceMalformed: it begins with something else; *name* opens the message.
     """
     try:
-        return [float(field) for field in raw.split()[:3]]
+        numbers = [float(field) for field in raw.split()[:3]]
     except ValueError as error:
         raise SourceMalformed(f"{name}: {error}") from error
+    if not all(map(math.isfinite, numbers)):
+        raise SourceMalformed(f"{name}: {numbers} are no counts")
+    return numbers
 
 
 def parse_diskstats(raw: bytes, excluded: re.Pattern[str]) -> dict[str, tuple[float, ...]]:

@@ -91,6 +91,18 @@ def test_parse_pressure_reads_both_lines() -> None:
     assert procfs.parse_pressure(text) == {"some": 1.5, "full": 2e-6}
 
 
+def test_parse_pressure_passes_over_a_number_too_large() -> None:
+    """What is no number of microseconds says nothing."""
+    assert procfs.parse_pressure(b"some total=" + b"9" * 5000 + b"\nfull total=2\n") == {"full": 2e-6}
+
+
+@pytest.mark.parametrize("number", [b"nan", b"inf", b"-Infinity", b"1e999"])
+def test_parse_numbers_takes_finite_ones_only(number: bytes) -> None:
+    """The kernel counts; what does not can be no count."""
+    with pytest.raises(SourceMalformed, match=r"^file-nr: "):
+        procfs.parse_numbers(b"1 " + number, "file-nr")
+
+
 @pytest.mark.parametrize(
     "parse",
     [
