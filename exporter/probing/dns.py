@@ -12,7 +12,7 @@ from exporter.probing.dns_messages import DnsMalformed, Message, Record
 from exporter.probing.engine import Task
 from exporter.probing.resolving import Question, Wish, socket_address
 from exporter.probing.run import Prober, Run
-from exporter.probing.settings import check_patterns, compiled, host_and_port
+from exporter.probing.settings import check_patterns, host_and_port, matches
 from exporter.probing.streams import Address, Stream
 from exporter.probing.tls import TlsConfig
 
@@ -35,8 +35,8 @@ class RecordRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         fail_if_matches_regexp: fail where any record matches one of these.
         fail_if_all_match_regexp: fail where every record matches one of these.
-        fail_if_not_matches_regexp: fail where any record does not match one of these.
-        fail_if_none_matches_regexp: fail where no record matches one of these.
+        fail_if_not_matches_regexp: fail where any record does not match one of these, or where there is no record.
+        fail_if_none_matches_regexp: fail where no record matches any of these.
     """
 
     fail_if_matches_regexp: tuple[str, ...] = ()
@@ -53,14 +53,22 @@ class RecordRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rules = (
             (self.fail_if_matches_regexp, any, "a record matches"),
             (self.fail_if_all_match_regexp, lambda hits: bool(hits) and all(hits), "all records match"),
-            (self.fail_if_not_matches_regexp, lambda hits: not all(hits), "a record does not match"),
-            (self.fail_if_none_matches_regexp, lambda hits: not any(hits), "no record matches"),
+            # A zone that lost its records must not pass because none of them is wrong.
+            (self.fail_if_not_matches_regexp, lambda hits: not (hits and all(hits)), "no records, or one without"),
         )
         for patterns, fails, text in rules:
             for pattern in patterns:
-                if fails([compiled(pattern).search(str(record)) is not None for record in records]):
+                if fails(_hits(pattern, records)):
                     return f"{text} {pattern!r}"
+        wanted = self.fail_if_none_matches_regexp
+        if wanted and not any(any(_hits(pattern, records)) for pattern in wanted):
+            return f"no record matches {' or '.join(map(repr, wanted))}"
         return ""
+
+
+def _hits(pattern: str, records: tuple[Record, ...]) -> list[bool]:
+    """Which of *records* match *pattern*."""
+    return [matches(pattern, str(record)) for record in records]
 
 
 class DnsOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 from exporter.probing.http_options import HttpOptions
 from exporter.probing.http_response import Response
 from exporter.probing.run import Run
-from exporter.probing.settings import compiled
+from exporter.probing.settings import matches
 
 
 def judge(run: Run, options: HttpOptions, response: Response, *, secure: bool) -> None:
@@ -44,7 +44,7 @@ def _headers(run: Run, options: HttpOptions, response: Response) -> None:
                 continue
             if not values:
                 raise run.fail("header", f"the header {rule.header} is missing", by_pattern=True)
-            if any(compiled(rule.regexp).search(value) for value in values) == unwanted:
+            if any(matches(rule.regexp, value) for value in values) == unwanted:
                 verb = "matches" if unwanted else "does not match"
                 raise run.fail("header", f"the header {rule.header} {verb} {rule.regexp!r}", by_pattern=True)
 
@@ -54,8 +54,8 @@ def _body(run: Run, options: HttpOptions, response: Response) -> None:
         return
     text = response.body.decode("utf-8", "replace")
     for pattern in options.fail_if_body_matches_regexp:
-        if compiled(pattern).search(text):
+        if matches(pattern, text):
             raise run.fail("body", f"the body matches {pattern!r}", by_pattern=True)
     for pattern in options.fail_if_body_not_matches_regexp:
-        if not compiled(pattern).search(text):
+        if not matches(pattern, text):
             raise run.fail("body", f"the body does not match {pattern!r}", by_pattern=True)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from re import _constants, _parser  # type: ignore[attr-defined]  # the only parser that agrees with `re`
+from re import _compiler, _constants, _parser  # type: ignore[attr-defined]  # the only parser that agrees with `re`
 from typing import Any
 
 from chassis.secret_files import SecretUnusable, read_secret
@@ -81,6 +81,46 @@ def compiled(pattern: str) -> re.Pattern[str]:
         re.error: it is no regular expression.
     """
     return re.compile(pattern)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether *pattern* is found in *text*.
+
+    Raises:
+        re.error: it is no regular expression.
+    """
+    return _finder(pattern).search(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _finder(pattern: str) -> re.Pattern[str]:
+    """*pattern* as far as a yes or no needs it: `shop` for `.*shop.*`, which costs one pass and not one a character.
+
+    On a page of 1 MiB without a line break, that is a millisecond instead of eight minutes for the whole process.
+    """
+    parsed = _parser.parse(pattern)
+    if "GROUPREF" in repr(parsed.data):
+        return compiled(pattern)
+    _trim(parsed, 0)
+    _trim(parsed, -1)
+    made: re.Pattern[str] = _compiler.compile(parsed)
+    return made
+
+
+def _trim(items: Any, end: int) -> None:  # noqa: ANN401 -- the parser is untyped
+    """Let what stands at an *end* (0 or -1) of a pattern be repeated no more often than it must be."""
+    items.width = None  # a memory of how long a match is, which may now be shorter
+    while len(items):
+        operation, argument = items[end]
+        if operation in _REPEATS and not argument[0]:
+            del items[end]
+            continue
+        if operation in _REPEATS:
+            items[end] = operation, (argument[0], argument[0], argument[2])
+        elif operation in (_constants.SUBPATTERN, _constants.BRANCH):
+            for part in _parts(argument):
+                _trim(part, end)
+        return
 
 
 def secret(path: str) -> str:

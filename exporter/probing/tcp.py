@@ -12,7 +12,7 @@ from exporter.probing.blackbox_metrics import BY_PATTERN
 from exporter.probing.engine import Task
 from exporter.probing.resolving import Wish
 from exporter.probing.run import Prober, Run
-from exporter.probing.settings import check_patterns, compiled, host_and_port
+from exporter.probing.settings import check_patterns, compiled, host_and_port, matches
 from exporter.probing.streams import Stream
 from exporter.probing.tls import TlsConfig
 
@@ -128,7 +128,7 @@ class TcpPlan:
             lines.groups = None
             while lines.groups is None:
                 line = yield from lines.next(run)
-                lines.groups = pattern.search(line)
+                lines.groups = pattern.search(line) if matches(exchange.expect, line) else None
             run.note("matched {!r}", exchange.expect)
         if exchange.send:
             yield from lines.stream.send(_filled(exchange.send, lines.groups).encode() + b"\n")

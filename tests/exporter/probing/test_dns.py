@@ -32,6 +32,7 @@ def ask(port: int, seconds: float = 5.0, **options: object) -> Attempt:
         (RecordRules(fail_if_not_matches_regexp=("AAAA",)), False),
         (RecordRules(fail_if_none_matches_regexp=("192",)), True),
         (RecordRules(fail_if_none_matches_regexp=("198",)), False),
+        (RecordRules(fail_if_none_matches_regexp=("198", "192")), True),
     ],
 )
 def test_plan_records_are_judged_by_rules(rules: RecordRules, ok: bool) -> None:  # noqa: FBT001 -- a table's column
@@ -40,6 +41,15 @@ def test_plan_records_are_judged_by_rules(rules: RecordRules, ok: bool) -> None:
         attempt = ask(port, validate_answer_rrs=rules)
     assert attempt.ok == ok
     assert attempt.reason == ("" if ok else "answer")
+
+
+@pytest.mark.parametrize("rule", ["fail_if_not_matches_regexp", "fail_if_none_matches_regexp"])
+def test_plan_answer_without_records_is_not_what_a_pattern_wants(rule: str) -> None:
+    """A zone that lost its records fails whatever says what they must be, as with blackbox_exporter."""
+    with name_server(reply) as port:
+        attempt = ask(port, validate_answer_rrs=RecordRules(**{rule: ("192",)}))
+        assert ask(port, validate_answer_rrs=RecordRules(fail_if_all_match_regexp=("192",))).ok
+    assert attempt.reason == "answer"
 
 
 def test_plan_code_that_is_not_wanted_fails() -> None:

@@ -1,10 +1,13 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporter.probing.attempt import ProbeFailed
-from exporter.probing.settings import check_patterns, host_and_port, seconds, secret, size
+from exporter.probing.settings import check_patterns, host_and_port, matches, seconds, secret, size
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,33 @@ def test_check_patterns_refuses_what_can_take_for_ever(pattern: str) -> None:
 def test_check_patterns_takes_the_usual() -> None:
     """One level of repetition, possessive ones, bounded ones inside."""
     check_patterns("^220.*ESMTP", "(?:a+)++", "(?:[0-9]{1,3}[.]){3}", "(?>a+)+", "Welcome|Shop")
+
+
+PIECES = ("a", "b", ".", r"\s", "[ab]", "(a|b+)", "(?:a*b)", "^", "$", r"\b", "(?=a)", "(?i:A)", "(a.*|.*b)")
+REPEATS = ("", "*", "+", "?", "*?", "{2,}", "*+")
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    pieces=st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from(REPEATS)), max_size=4),
+    text=st.text("abA \n", max_size=8),
+)
+def test_matches_agrees_with_a_search(pieces: list[tuple[str, str]], text: str) -> None:
+    """What is left out of a pattern never changes whether it is found."""
+    pattern = "".join(piece if piece in "^$" or piece[0] == "\\" else piece + repeat for piece, repeat in pieces)
+    assert matches(pattern, text) == (re.search(pattern, text) is not None)
+
+
+@pytest.mark.parametrize("pattern", [".*Welcome.*", "(?s).*?Welcome", r"a+$", "(.*Welcome|.+Shop)", ".{2,}Welcome"])
+def test_matches_is_over_at_once_on_a_page_without_line_breaks(pattern: str) -> None:
+    """A pattern that begins with any number of anything would look at each of a million characters a million times."""
+    assert not matches(pattern, "a" * 1024 * 1024 + "b")
+
+
+def test_matches_keeps_groups_that_are_referred_to() -> None:
+    """A group that must come again is not shortened."""
+    assert not matches(r"(a+)b\1$", "aabaaa"[:3] + "c")
+    assert matches(r"(a*)b\1$", "aabaa")
 
 
 def test_secret_is_read_again_when_it_changes(tmp_path: Path) -> None:
