@@ -1,8 +1,8 @@
 """Which targets are probed on the own schedule: from the configuration and from Prometheus' file_sd files.
 
 A file is a list of `{targets: [...], labels: {...}}`, as YAML or JSON. Of the labels, `__param_module` chooses the
-module and `__scrape_interval__` the interval; the others belong to Prometheus. A file that is broken or gone keeps its
-last good targets, as it does in Prometheus.
+module and `__scrape_interval__` the interval; the others belong to Prometheus. As there, a broken file keeps its last
+good targets, and those of a file that is gone are forgotten.
 """
 
 import glob
@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -66,10 +67,15 @@ class FileSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """An entry of a file_sd file."""
+    """An entry of a file_sd file; YAML reads some values of labels as numbers."""
 
     targets: tuple[str, ...]
-    labels: dict[str, str] = {}
+    labels: dict[str, Any] | None = None
+
+    def label(self, name: str, default: str) -> str:
+        """The value of the label *name*."""
+        value = (self.labels or {}).get(name)
+        return default if value is None else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class TargetFiles:
     """The files of *sources*, read again when they have changed.
 
     Attributes:
-        broken: path -> why the file cannot be used; its last good targets stay.
+        broken: path -> why the file cannot be used; its last good targets stay unless it is gone.
     """
 
     def __init__(self, sources: Sequence[FileSource]) -> None:
@@ -105,10 +111,12 @@ class TargetFiles:
     def refresh(self) -> bool:
         """Read what has changed; whether anything has."""
         paths = {path for source in self._sources for path in _paths(source)}
-        changed = False
-        for path in sorted(paths | set(self._entries)):
-            changed |= self._refresh(path)
-        return changed
+        gone = (self._entries.keys() | self.broken.keys()) - paths
+        changed = [self._forget(path) for path in sorted(gone)]
+        for path in gone:
+            self.broken.pop(path, None)
+        changed += [self._refresh(path) for path in sorted(paths)]
+        return any(changed)
 
     def groups(self) -> Iterator[TargetGroup]:
         """What the files say."""
@@ -116,8 +124,8 @@ class TargetFiles:
             known = [path for pattern in source.files for path in self._entries if _fits(path, pattern)]
             for path in sorted(set(known)):
                 for entry in self._entries[path]:
-                    module = entry.labels.get("__param_module", source.module)
-                    interval = entry.labels.get("__scrape_interval__", source.interval)
+                    module = entry.label("__param_module", source.module)
+                    interval = entry.label("__scrape_interval__", "") or source.interval
                     yield TargetGroup(entry.targets, module, interval)
 
     def _refresh(self, path: str) -> bool:
@@ -129,18 +137,32 @@ class TargetFiles:
             self._seen[path] = seen
             self._entries[path] = _read(Path(path))
         except (OSError, ConfigInvalid, ValueError) as error:
-            problem = str(error)
-            if self.broken.get(path) != problem:
-                text = f"targets cannot be read, the last good ones stay: {problem}"
-                event(log, logging.ERROR, text, file=path)
-            self.broken[path] = problem
-            return False
+            self._tell(path, str(error))
+            return isinstance(error, FileNotFoundError) and self._forget(path)
         self.broken.pop(path, None)
         return True
 
+    def _forget(self, path: str) -> bool:
+        """Forget what a file said; whether that changes the targets."""
+        self._seen.pop(path, None)
+        return self._entries.pop(path, None) is not None
+
+    def _tell(self, path: str, problem: str) -> None:
+        """Keep why a file cannot be read, and log what is new."""
+        if self.broken.get(path) != problem:
+            event(log, logging.ERROR, f"targets cannot be read: {problem}", file=path)
+        self.broken[path] = problem
+
 
 def _paths(source: FileSource) -> list[str]:
-    return [path for pattern in source.files for path in sorted(glob.glob(pattern))[:_MAX_FILES]]  # noqa: PTH207 -- absolute patterns
+    """The files that there are; one that is named without a wildcard is missed where it is not there."""
+    return [path for pattern in source.files for path in _fitting(pattern)]
+
+
+def _fitting(pattern: str) -> list[str]:
+    if not glob.has_magic(pattern):
+        return [pattern]
+    return sorted(glob.glob(pattern))[:_MAX_FILES]  # noqa: PTH207 -- absolute patterns
 
 
 def _fits(path: str, pattern: str) -> bool:

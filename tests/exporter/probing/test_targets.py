@@ -62,13 +62,44 @@ def test_file_that_breaks_keeps_its_last_targets(file: Path, text: str) -> None:
     assert files.broken == {}
 
 
-def test_file_that_is_gone_keeps_its_last_targets(file: Path) -> None:
-    """As Prometheus does: what vanishes by mistake is not forgotten."""
-    files = TargetFiles([FileSource((str(file),))])
+@pytest.mark.parametrize("broken", [False, True])
+def test_file_that_is_gone_takes_its_targets_along(tmp_path: Path, file: Path, *, broken: bool) -> None:
+    """As in Prometheus: who removes a file of a folder wants its targets gone, and nothing is broken any more."""
+    files = TargetFiles([FileSource((f"{tmp_path}/*.yml",))])
     assert read(files) == [PAGE]
+    if broken:
+        file.write_text("- targets: [")
+        files.refresh()
     file.unlink()
-    assert read(files) == [PAGE]
+    assert files.refresh()
+    assert (read(files), files.broken) == ([], {})
+
+
+def test_file_that_was_never_good_is_not_broken_once_it_is_gone(tmp_path: Path) -> None:
+    """What was broken from its beginning leaves no trace either."""
+    (tmp_path / "new.yml").write_text("- targets: [")
+    files = TargetFiles([FileSource((f"{tmp_path}/*.yml",))])
+    files.refresh()
     assert files.broken
+    (tmp_path / "new.yml").unlink()
+    files.refresh()
+    assert files.broken == {}
+
+
+def test_file_that_is_named_and_missing_is_told_once(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A path without a wildcard that leads nowhere is a mistake, before and after there was a file."""
+    files = TargetFiles([FileSource((str(file), f"{file}.yml"))])
+    assert read(files) == [PAGE]
+    assert list(files.broken) == [f"{file}.yml"]
+    file.unlink()
+    assert read(files) == []
+    assert (read(files), len(files.broken), len(caplog.records)) == ([], 2, 2)
+
+
+def test_labels_may_be_numbers(file: Path) -> None:
+    """Prometheus takes `rack: 12` and labels without any; so must the same file here."""
+    file.write_text("- {targets: [a], labels: {rack: 12, live: true}}\n- {targets: [b], labels: }\n")
+    assert read(TargetFiles([FileSource((str(file),))])) == ["a", "b"]
 
 
 def test_wanted_names_what_cannot_be_probed() -> None:
