@@ -96,7 +96,7 @@ def text_of_entities(folder: Path, _scale: float) -> None:
         _must_raise(SourceMalformed, lambda: junit.read(folder / "junit.xml"))
 
 
-def lines_of_megabytes(_folder: Path, scale: float) -> None:
+def lines_of_full_length(_folder: Path, scale: float) -> None:
     """Lines without an end, quotes or blanks: every preset and format has read them in a second."""
     rules = error_rules.load()
     pieces = [
@@ -194,7 +194,7 @@ def threads_that_push(folder: Path, _scale: float) -> None:
 
 
 BOMBS: tuple[Bomb, ...] = (
-    log_of_zeros, log_line_of_a_gigabyte, response_of_zeros, text_of_entities, lines_of_megabytes, clock_that_jumps,
+    log_of_zeros, log_line_of_a_gigabyte, response_of_zeros, text_of_entities, lines_of_full_length, clock_that_jumps,
     disk_that_is_full, folders_for_files, threads_that_push,
 )  # fmt: skip
 
