@@ -20,7 +20,7 @@ def read_secret(path: str) -> str:
     file = Path(path)
     try:
         mode = file.stat().st_mode
-        content = file.read_bytes() if stat.S_ISREG(mode) else b""
+        content = _beginning(file) if stat.S_ISREG(mode) else b""
     except OSError as error:
         raise SecretUnusable(f"the secret file {path} cannot be read: {error.strerror}") from error
     if mode & _OTHERS:
@@ -31,3 +31,9 @@ def read_secret(path: str) -> str:
         return content.decode().strip()
     except UnicodeDecodeError:
         raise SecretUnusable(f"the secret file {path} is no UTF-8 text") from None
+
+
+def _beginning(file: Path) -> bytes:
+    """All of a secret, and of a larger file as much as shows that it is none."""
+    with file.open("rb") as opened:
+        return opened.read(_MAX_BYTES + 1)

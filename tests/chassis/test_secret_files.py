@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ def test_read_secret_unusable_content_is_refused(file: Path, content: bytes, wor
     """Nothing, too much, or no text."""
     file.write_bytes(content)
     with pytest.raises(SecretUnusable, match=words):
+        read_secret(str(file))
+
+
+def test_read_secret_of_gigabytes_is_refused_without_reading_it(file: Path) -> None:
+    """A path that names a disk image by mistake costs no memory."""
+    os.truncate(file, 1 << 40)
+    with pytest.raises(SecretUnusable, match="too large"):
         read_secret(str(file))
 
 
