@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 DEFAULT_TIMEOUT_SECONDS = 10.0
 SHORTEST_INTERVAL_SECONDS = 0.1
 _MAX_FILES = 1000
+_INTERVAL = "__scrape_interval__"
 
 
 class TargetGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +72,9 @@ class _Entry(msgspec.Struct, frozen=True):
 
     targets: tuple[str, ...]
     labels: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        seconds(self.label(_INTERVAL, "0s"))
 
     def label(self, name: str, default: str) -> str:
         """The value of the label *name*."""
@@ -125,7 +129,7 @@ class TargetFiles:
             for path in sorted(set(known)):
                 for entry in self._entries[path]:
                     module = entry.label("__param_module", source.module)
-                    interval = entry.label("__scrape_interval__", "") or source.interval
+                    interval = entry.label(_INTERVAL, "") or source.interval
                     yield TargetGroup(entry.targets, module, interval)
 
     def _refresh(self, path: str) -> bool:
@@ -136,7 +140,7 @@ class TargetFiles:
                 return False
             self._seen[path] = seen
             self._entries[path] = _read(Path(path))
-        except (OSError, ConfigInvalid, ValueError) as error:
+        except (OSError, ConfigInvalid, ValueError, RecursionError) as error:
             self._tell(path, str(error))
             return isinstance(error, FileNotFoundError) and self._forget(path)
         self.broken.pop(path, None)
@@ -173,7 +177,7 @@ def _read(path: Path) -> tuple[_Entry, ...]:
     """The entries of one file.
 
     Raises:
-        OSError, ConfigInvalid, ValueError: it cannot be read.
+        OSError, ConfigInvalid, ValueError, RecursionError: it cannot be read.
     """
     if path.suffix != ".json":
         found = config_file.read(path) or []

@@ -75,6 +75,22 @@ def test_file_that_is_gone_takes_its_targets_along(tmp_path: Path, file: Path, *
     assert (read(files), files.broken) == ([], {})
 
 
+def test_file_with_an_interval_that_is_none_keeps_the_targets_of_the_others(file: Path) -> None:
+    """One bad label breaks its own file, not the reading of all of them."""
+    file.with_name("bad.yml").write_text("- {targets: [h], labels: {__scrape_interval__: 0x10s}}")
+    files = TargetFiles([FileSource((f"{file.parent}/*.yml",))])
+    assert read(files) == [PAGE]
+    assert list(files.broken) == [f"{file.parent}/bad.yml"]
+
+
+def test_file_that_is_nested_too_deep_is_broken(tmp_path: Path) -> None:
+    """JSON without an end is told as any other mistake is."""
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    files = TargetFiles([FileSource((f"{tmp_path}/*.json",))])
+    assert read(files) == []
+    assert list(files.broken) == [f"{tmp_path}/deep.json"]
+
+
 def test_file_that_was_never_good_is_not_broken_once_it_is_gone(tmp_path: Path) -> None:
     """What was broken from its beginning leaves no trace either."""
     (tmp_path / "new.yml").write_text("- targets: [")
