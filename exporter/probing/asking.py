@@ -114,6 +114,8 @@ class Asking:
         if not self.allows(target):
             return text_answer("403 Forbidden", "allow_targets does not allow this target.")
         try:
+            if hostname := asked.get("hostname", [""])[0]:
+                module = module.asked_as(hostname)
             plan = module.plan(target)
         except ValueError as error:
             return text_answer("400 Bad Request", f"The target cannot be probed: {error}.")

@@ -157,7 +157,8 @@ class DnsPlan:
         with Stream(run.loop, address[0]) as stream:
             yield from run.connect(stream, address[1][0], self._port)
             if self._options.dns_over_tls:
-                yield from run.secure(stream, self._options.tls_config, self._host)
+                config = self._options.tls_config
+                yield from run.secure(stream, config, config.server_name or self._host)
             began = run.enter("processing")
             try:
                 return (yield from resolving.ask_on(stream, self._question))

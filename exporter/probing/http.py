@@ -1,5 +1,6 @@
 """The HTTP prober: one request, its redirects, and what the module wants of the response."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -31,7 +32,9 @@ SECONDS = Metric(
 REDIRECTS = Metric("probe_http_redirects", "gauge", "Redirects that were followed.")
 SSL = Metric("probe_http_ssl", "gauge", "1 if the last response came over TLS, else 0.")
 VERSION = Metric("probe_http_version", "gauge", "HTTP version of the last response.")
-CONTENT_LENGTH = Metric("probe_http_content_length", "gauge", "Bytes by Content-Length, -1 where it is not told.")
+CONTENT_LENGTH = Metric(
+    "probe_http_content_length", "gauge", "Bytes by Content-Length, -1 where it is not told, 0 without a response."
+)
 BODY_LENGTH = Metric(
     "probe_http_uncompressed_body_length", "gauge", "Bytes of the body, after decompression if that is asked for."
 )
@@ -64,6 +67,8 @@ class HttpPlan:
         matches = options.fail_if_body_matches_regexp or options.fail_if_body_not_matches_regexp
         self._keep = MATCHED_BYTES if matches else SNIPPET_BYTES
         by_file = options.bearer_token_file or options.body_file or (options.basic_auth or BasicAuth()).password_file
+        #: The name that the server must prove, where that is not the URL's: blackbox_exporter takes the Host header.
+        self._server_name = options.tls_config.server_name or named_host(options.headers)
         #: The first request, where it is always the same.
         self._request = b"" if by_file else self._encoded()
         self._follows = options.follow_redirects and not options.no_follow_redirects
@@ -85,7 +90,7 @@ class HttpPlan:
             if target is None:
                 break
             headers, body = onward or (self._headers(), self._body())
-            if target.origin != self._url.origin:
+            if not http_request.may_be_trusted(self._url, target):
                 headers, body = http_request.harmless(headers), b""
             if facts.response.status not in (307, 308) and method != "HEAD":
                 method, body = "GET", b""
@@ -123,7 +128,8 @@ class HttpPlan:
         with Stream(run.loop, family) as stream:
             yield from run.connect(stream, address, url.port)
             if url.scheme == "https":
-                yield from run.secure(stream, self._options.tls_config, url.host)
+                own = self._server_name if url.origin == self._url.origin else ""
+                yield from run.secure(stream, self._options.tls_config, own or url.host)
             yield from self._read(run, stream, request, response)
 
     def _read(self, run: Run, stream: Stream, request: bytes, response: Response) -> Task[None]:
@@ -175,6 +181,15 @@ class HttpPlan:
         return target
 
 
+def named_host(headers: Mapping[str, str]) -> str:
+    """The host that a Host header names, without its port; empty where there is none."""
+    value = next((value for name, value in headers.items() if name.lower() == "host"), "")
+    try:
+        return http_request.parse(f"https://{value}/").host if value else ""
+    except ValueError:
+        return ""
+
+
 def families(attempt: Attempt) -> list[Family]:
     """What only an HTTP probe has to say."""
     facts = attempt.facts if isinstance(attempt.facts, HttpFacts) else HttpFacts()
@@ -185,7 +200,7 @@ def families(attempt: Attempt) -> list[Family]:
         Family(REDIRECTS, facts.redirects),
         Family(SSL, facts.secure and response is not None and response.status > 0),
         Family(VERSION, float(response.version) if response and response.version else 0),
-        Family(CONTENT_LENGTH, response.length if response else -1),
+        Family(CONTENT_LENGTH, response.length if response and response.status else 0),
         Family(BODY_LENGTH, response.decoded if response else 0),
         Family(BY_PATTERN, attempt.by_pattern),
     ]

@@ -57,7 +57,14 @@ def follow(url: Url, location: str) -> Url:
     """
     if len(location) > _MAX_URL:
         raise ValueError("the location is too long")
-    return _parse(urljoin(str(url), location), with_user=True)
+    # Blanks, quotes and bytes beyond ASCII are there in practice, and browsers encode them.
+    return _parse(urljoin(str(url), quote(location.encode("latin-1", "replace"), safe=_PATH_SAFE)), with_user=True)
+
+
+def may_be_trusted(first: Url, other: Url) -> bool:
+    """Whether *other* may be told what was meant for *first*: the same origin, or the same host over TLS instead."""
+    secured = first.host == other.host and (first.scheme, first.port) == ("http", _PORTS["http"])
+    return other.origin == first.origin or (secured and other.origin == ("https", first.host, _PORTS["https"]))
 
 
 def _parse(text: str, *, with_user: bool) -> Url:
@@ -85,7 +92,7 @@ def _ascii_host(host: str) -> str:
         found = host if host.isascii() else host.encode("idna").decode()
     except UnicodeError:
         found = ""
-    if not _HOST.fullmatch(found):
+    if not _HOST.fullmatch(found) or ("%" in found and ":" not in found):  # a zone stands behind an address of IPv6
         raise ValueError(f"{host!r} is no host")
     return found
 

@@ -75,6 +75,7 @@ class Response:
             pass
         if self.complete:
             self._buffer = b""
+            self._check_decoded()
         return self.complete
 
     def end(self) -> None:
@@ -85,6 +86,7 @@ class Response:
         """
         if self._next is Response._until_close:
             self.complete = True
+            self._check_decoded()
         if not self.complete:
             got = f"after {self.received} bytes of its body" if self.status else "before its headers were complete"
             raise _broken(f"the connection ended {got}")
@@ -223,6 +225,11 @@ class Response:
                 piece = decoder.unconsumed_tail
         except zlib.error as error:
             raise _broken(f"the body cannot be decompressed: {error}") from error
+
+    def _check_decoded(self) -> None:
+        """Refuse a compressed body that is cut off: its beginning alone may look well."""
+        if self._decoder is not None and self.received and not self._decoder.eof:
+            raise _broken("the compressed body ends too early")
 
     def _keep_decoded(self, piece: bytes) -> None:
         self.decoded += len(piece)

@@ -5,13 +5,12 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from exporter.probing import dns, http, icmp, tcp
+from exporter.probing import dns, http, http_request, icmp, tcp
 from exporter.probing.dns import DnsOptions
 from exporter.probing.http_options import HttpOptions
-from exporter.probing.http_request import harmless
 from exporter.probing.icmp import IcmpOptions
 from exporter.probing.run import Plan, Prober
-from exporter.probing.settings import seconds
+from exporter.probing.settings import known_secret, seconds
 from exporter.probing.tcp import Exchange, TcpOptions
 
 PROBERS: Final[Mapping[str, Prober]] = {
@@ -66,10 +65,30 @@ class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def secrets(self) -> list[str]:
         """The secrets that stand in the module itself; what it shows or keeps must be without them."""
         options = self.http
-        safe = harmless(options.headers)
+        safe = http_request.harmless(options.headers)
         found = [value for name, value in options.headers.items() if name not in safe and name.lower() != "host"]
-        found += [options.basic_auth.password] if options.basic_auth else []
-        return [*found, options.bearer_token]
+        if options.basic_auth is not None:
+            password = options.basic_auth.password or known_secret(options.basic_auth.password_file)
+            found += [password, http_request.basic(options.basic_auth.username, password).removeprefix("Basic ")]
+        return [*found, options.bearer_token, known_secret(options.bearer_token_file), options.body]
+
+    def asked_as(self, hostname: str) -> "Module":
+        """This module, asking for the host *hostname* whatever address is the target, as blackbox_exporter does.
+
+        Raises:
+            ValueError: *hostname* is none, or the module asks for another.
+        """
+        if self.prober == "http":
+            known = http.named_host(self.http.headers)
+            if not hostname.isprintable() or known not in ("", http.named_host({"Host": hostname})):
+                raise ValueError(f"hostname is {hostname[:200]!r}, and the module's Host header {known!r}")
+            others = {name: value for name, value in self.http.headers.items() if name.lower() != "host"}
+            options = msgspec.structs.replace(self.http, headers={**others, "Host": hostname})
+            return msgspec.structs.replace(self, http=options)
+        if self.prober == "tcp" and not self.tcp.tls_config.server_name:
+            config = msgspec.structs.replace(self.tcp.tls_config, server_name=hostname)
+            return msgspec.structs.replace(self, tcp=msgspec.structs.replace(self.tcp, tls_config=config))
+        return self
 
     def shown(self) -> dict[str, Any]:
         """The prober and those of its options that differ from the defaults."""

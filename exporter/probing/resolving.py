@@ -135,18 +135,32 @@ class Resolver:
         config = self._config()
         problem = f"{name} has no address"
         for full in candidates(name, config):
+            refused = None
             for family in families:
                 try:
                     message = yield from exchange_with_retries(loop, config, Question(full, _KINDS[family]))
-                except DnsMalformed as error:
-                    raise ProbeFailed("resolve", f"{name}: {error}") from error
-                found = address_in(message, _KINDS[family])
+                    found = _judged(message, _KINDS[family])
+                except (ProbeFailed, DnsMalformed) as error:
+                    refused = error  # some servers know no AAAA, and fail where they should say that there is none
+                    continue
                 if found:
                     return family, found
-                if message.rcode not in ("NOERROR", "NXDOMAIN"):
-                    raise ProbeFailed("resolve", f"{name}: the name server answers {message.rcode}")
                 problem = f"{name} has no address ({message.rcode})"
+            if refused is not None:
+                raise ProbeFailed("resolve", f"{name}: {refused}") from refused
         raise ProbeFailed("resolve", problem)
+
+
+def _judged(message: Message, kind: str) -> str:
+    """The address of *kind* in an answer; empty where there is none.
+
+    Raises:
+        ProbeFailed: the server could not tell (`resolve`).
+    """
+    found = address_in(message, kind)
+    if not found and message.rcode not in ("NOERROR", "NXDOMAIN"):
+        raise ProbeFailed("resolve", f"the name server answers {message.rcode}")
+    return found
 
 
 @lru_cache(maxsize=2048)
@@ -206,7 +220,7 @@ def exchange_with_retries(loop: Loop, config: ResolverConfig, question: Question
                 continue  # this server is not there; the next one may be
             if message is not None and message.rcode != "SERVFAIL":
                 return message
-    raise ProbeFailed("resolve", f"{question.name}: no name server of resolv.conf answers")
+    raise ProbeFailed("resolve", f"no name server of resolv.conf answers for {question.name}")
 
 
 def ask_by_udp(loop: Loop, address: Address, question: Question, until: float | None = None) -> Task[Message | None]:

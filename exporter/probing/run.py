@@ -66,8 +66,8 @@ class Run:
         finally:
             self.attempt.spend("connect", self.loop.now() - began)
 
-    def secure(self, stream: Stream, config: TlsConfig, host: str) -> Task[None]:
-        """The step `tls`: a handshake with *host*, unless *config* names another.
+    def secure(self, stream: Stream, config: TlsConfig, name: str) -> Task[None]:
+        """The step `tls`: a handshake with a server that must prove to be *name*.
 
         Raises:
             OSError: it failed.
@@ -75,7 +75,7 @@ class Run:
         """
         began = self.enter("tls")
         try:
-            facts = yield from stream.start_tls(tls.context(config), config.server_name or host)
+            facts = yield from stream.start_tls(tls.context(config), name)
         finally:
             self.attempt.spend("tls", self.loop.now() - began)
         self.attempt.tls = facts

@@ -135,6 +135,14 @@ def secret(path: str) -> str:
         raise ProbeFailed("secret", str(error)) from error
 
 
+def known_secret(path: str) -> str:
+    """The secret in the file *path*; empty where there is none that can be used, or no path."""
+    try:
+        return secret(path) if path else ""
+    except ProbeFailed:
+        return ""
+
+
 @lru_cache(maxsize=256)
 def _secret(path: str, _changed: int) -> str:
     text = read_secret(path)

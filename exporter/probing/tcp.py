@@ -101,6 +101,7 @@ class TcpPlan:
     def __init__(self, target: str, options: TcpOptions) -> None:
         self._host, self._port = host_and_port(target)
         self._options = options
+        self._server_name = options.tls_config.server_name or self._host
         self._wish = Wish(options.preferred_ip_protocol, options.ip_protocol_fallback)
 
     def __call__(self, run: Run) -> Task[None]:
@@ -113,7 +114,7 @@ class TcpPlan:
         with Stream(run.loop, family) as stream:
             yield from run.connect(stream, address, self._port)
             if self._options.tls:
-                yield from run.secure(stream, self._options.tls_config, self._host)
+                yield from run.secure(stream, self._options.tls_config, self._server_name)
             lines = _Lines(stream)
             for number, exchange in enumerate(self._options.query_response, 1):
                 began = run.enter(f"query_response {number}")
@@ -137,7 +138,7 @@ class TcpPlan:
             # What came before the handshake was not encrypted: who sent it may not be who shows the certificate.
             if lines.rest:
                 raise run.fail("protocol", "the server sent more text before TLS began")
-            yield from run.secure(lines.stream, self._options.tls_config, self._host)
+            yield from run.secure(lines.stream, self._options.tls_config, self._server_name)
 
 
 def _filled(template: str, found: re.Match[str] | None) -> str:

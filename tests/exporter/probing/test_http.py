@@ -184,6 +184,21 @@ def test_plan_tls_for_another_name_fails() -> None:
         assert ask(url, tls_config=TlsConfig(insecure_skip_verify=True)).ok
 
 
+def test_plan_host_header_is_the_name_to_prove() -> None:
+    """As with blackbox_exporter: who asks an address for a virtual host wants that host's certificate."""
+    with talking(OK, tls=True) as server:
+        url = f"https://127.0.0.1:{server.port}/"
+        assert ask(url, tls_config=TRUSTING, headers={"Host": "localhost:8443"}).ok
+        assert ask(url, tls_config=TRUSTING, headers={"host": "bank.example"}).reason == "tls"
+
+
+def test_plan_server_name_is_not_asked_of_another_host() -> None:
+    """The name in tls_config belongs to the target; where a redirect leads, the URL's own counts."""
+    named = TlsConfig(ca_file=str(TLS / "localhost.pem"), server_name="bank.example")
+    with talking(OK, tls=True) as other, talking(redirect(f"https://127.0.0.1:{other.port}/")) as first:
+        assert ask(first.url, tls_config=named).ok
+
+
 def test_plan_plain_server_asked_for_tls_fails_as_tls() -> None:
     """A server that speaks no TLS fails in the handshake."""
     with talking(OK) as server:

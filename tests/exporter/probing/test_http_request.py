@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.probing.http_request import basic, check_headers, encode, follow, harmless, parse
+from exporter.probing.http_request import basic, check_headers, encode, follow, harmless, may_be_trusted, parse
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,36 @@ def test_follow_of_any_text_gives_a_safe_request_or_none(location: str) -> None:
     request = encode("GET", url, {}, b"")
     assert request.count(b"\r\n") == 6
     assert request.isascii()
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("/a b", "http://shop.example/a%20b"),
+        ('/?q="x"', "http://shop.example/?q=%22x%22"),
+        ("/caf\u00c3\u00a9", "http://shop.example/caf%C3%A9"),  # the bytes of UTF-8, as headers are read
+        ("/a%20b", "http://shop.example/a%20b"),
+    ],
+)
+def test_follow_encodes_what_servers_forget_to(location: str, shown: str) -> None:
+    """A redirect with a blank leads where browsers go."""
+    assert str(follow(parse("http://shop.example/"), location)) == shown
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "trusted"),
+    [
+        ("http://shop.example/", "http://shop.example/b", True),
+        ("http://shop.example/", "https://shop.example/", True),
+        ("https://shop.example/", "http://shop.example/", False),
+        ("http://shop.example/", "https://shop.example:8443/", False),
+        ("http://shop.example:8080/", "https://shop.example/", False),
+        ("http://shop.example/", "https://www.shop.example/", False),
+    ],
+)
+def test_may_be_trusted_is_the_same_origin_or_its_host_over_tls(first: str, other: str, *, trusted: bool) -> None:
+    """Sites lead from http to https; what was sent in the clear may be sent to the same host's proven name."""
+    assert may_be_trusted(parse(first), parse(other)) is trusted
 
 
 def test_encode_sets_what_is_missing() -> None:

@@ -122,6 +122,13 @@ def test_response_broken_compression_is_refused() -> None:
         read(HEAD + b"Content-Encoding: gzip\r\n\r\nno gzip at all", decompress=True)
 
 
+@pytest.mark.parametrize("framing", [b"", b"Content-Length: 20\r\n"])
+def test_response_whose_compressed_body_is_cut_off_is_refused(framing: bytes) -> None:
+    """A page that ends in its middle is none, though what there is of it can be read."""
+    with pytest.raises(ProbeFailed, match="ends too early"):
+        read(HEAD + framing + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"hello" * 9)[:20], decompress=True)
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.integers(1, 40), max_size=30))
 def test_response_in_any_pieces_is_the_same(cuts: list[int]) -> None:

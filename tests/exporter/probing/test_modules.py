@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from exporter.probing.http_options import BasicAuth, HttpOptions
 from exporter.probing.modules import DEFAULTS, PHASES, PROBERS, Module
+from exporter.probing.tcp import TcpOptions
+from exporter.probing.tls import TlsConfig
 
 GOOD = {"http": "http://shop.example/", "tcp": "shop.example:80", "dns": "192.0.2.1", "icmp": "shop.example"}
 
@@ -59,10 +63,34 @@ def test_module_of_blackbox_exporter_is_understood() -> None:
     assert msgspec.convert(text, Module).http.headers["Host"] == "vhost.example.com"
 
 
-def test_secrets_are_what_may_not_be_shown() -> None:
-    """Passwords, tokens and headers that may be credentials; not Host and Accept."""
+def test_secrets_are_what_may_not_be_shown(tmp_path: Path) -> None:
+    """Passwords, tokens, bodies and headers that may be credentials; not Host and Accept."""
     options = HttpOptions(headers={"X-Key": "k", "Host": "h", "Accept": "a"}, basic_auth=BasicAuth("u", "p"))
-    assert [one for one in Module("http", http=options).secrets() if one] == ["k", "p"]
+    assert [one for one in Module("http", http=options).secrets() if one] == ["k", "p", "dTpw"]
+    token = tmp_path / "token"
+    token.write_text("from-a-file\n")
+    token.chmod(0o600)
+    kept = HttpOptions(basic_auth=BasicAuth("u", password_file=str(token)), body="pass=word")
+    assert {"from-a-file", "dTpmcm9tLWEtZmlsZQ==", "pass=word"} <= set(Module("http", http=kept).secrets())
+    assert "from-a-file" in Module("http", http=HttpOptions(bearer_token_file=str(token))).secrets()
+
+
+def test_asked_as_sets_host_and_server_name() -> None:
+    """As blackbox_exporter's `hostname`: the Host header of HTTP, the name in TLS of TCP, nothing elsewhere."""
+    assert Module("http").asked_as("shop.example").http.headers == {"Host": "shop.example"}
+    assert Module("tcp").asked_as("shop.example").tcp.tls_config.server_name == "shop.example"
+    assert Module("icmp").asked_as("shop.example") == Module("icmp")
+    named = Module("tcp", tcp=TcpOptions(tls_config=TlsConfig(server_name="a.example")))
+    assert named.asked_as("shop.example") is named
+
+
+@pytest.mark.parametrize("hostname", ["other.example", "a\r\nX: y", "\0"])
+def test_asked_as_refuses_what_the_module_contradicts(hostname: str) -> None:
+    """A module with a Host header asks for that one, and nobody adds headers through a query."""
+    module = Module("http", http=HttpOptions(headers={"host": "shop.example"}))
+    with pytest.raises(ValueError, match="hostname"):
+        module.asked_as(hostname)
+    assert module.asked_as("shop.example").http.headers == {"Host": "shop.example"}
 
 
 def test_shown_has_only_what_differs() -> None:

@@ -103,6 +103,21 @@ def test_resolver_failure_says_what_the_server_said(
     assert text in str(error)
 
 
+@pytest.mark.parametrize("rcode", [2, 4, 5])
+def test_resolver_takes_an_a_record_where_the_server_fails_at_aaaa(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, rcode: int
+) -> None:
+    """Old servers answer SERVFAIL, NOTIMP or REFUSED to what they do not know; the host is there all the same."""
+
+    def answer(asked: bytes) -> bytes:
+        return reply(asked, rr("shop.example", "A", V4)) if kind_of(asked) == "A" else reply(asked, rcode=rcode)
+
+    files[1].write_text("nameserver 127.0.0.1\n")
+    with name_server(answer) as port:
+        monkeypatch.setattr(resolving, "DNS_PORT", port)
+        assert resolve(Resolver(*map(str, files)), "shop.example", Wish("ip6")) == (socket.AF_INET, "192.0.2.7")
+
+
 def test_exchange_goes_on_to_the_next_server() -> None:
     """A closed port and a server with a forged answer are passed over."""
     loop, got = Loop(), []
