@@ -63,6 +63,7 @@ def _once(options: argparse.Namespace) -> None:
     # A state of its own, so that a run beside the daemon does not move how far that one has read its logs.
     with TemporaryDirectory(prefix="nightshift-exporter-") as state:
         exporter = _exporter(options, state)
+        exporter.about.leave_out_process()
         exposition = exporter.exposition(DEFAULT_TIMEOUT_SECONDS, TEXT)
         exporter.close()
     if options.output is None:

@@ -40,7 +40,7 @@ class SelfMetrics:
         revision = os.environ.get("NIGHTSHIFT_REVISION", "unknown")
         build = (VERSION, revision, platform.python_version())
         self._layout = Layout([(BUILD_INFO, [build]), (RELOAD_SUCCESSFUL, [()]), (RELOAD_TIMESTAMP, [()])])
-        self._process = own_process.OwnProcess()
+        self._process: own_process.OwnProcess | None = own_process.OwnProcess()
         self._reload_successful = 0
         self._reload_timestamp = 0.0
 
@@ -50,9 +50,18 @@ class SelfMetrics:
         if successful:
             self._reload_timestamp = self._wall()
 
+    def leave_out_process(self) -> None:
+        """Show nothing of this process from now on.
+
+        In a file, `process_*` would be of a process that has ended, and clash with node_exporter's own, which shows it.
+        """
+        self._process = None
+
     def collect(self) -> list[Sheet]:
         """The values of this moment; what the kernel does not tell of the process is left out."""
         about = Sheet(self._layout, [1, self._reload_successful, self._reload_timestamp])
+        if self._process is None:
+            return [about]
         try:
             return [about, *self._process.collect()]
         except CollectorError as error:

@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,11 @@ def test_once_output_replaces_the_file(run: Run, tmp_path: Path) -> None:
     assert "nightshift_cpus" in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_once_shows_no_process(run: Run) -> None:
+    """It has ended when the file is read, and node_exporter, which shows the file, has series of these names."""
+    assert not re.search(r"^process_", run("once")[1], re.MULTILINE)
 
 
 def test_once_is_a_flag_too(run: Run) -> None:

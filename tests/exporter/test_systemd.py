@@ -32,6 +32,13 @@ def analyze(*arguments: object) -> str:
     return done.stdout + done.stderr
 
 
+def exposure(said: str) -> float:
+    """What a service could do, from 10 (all) to 0 (nothing)."""
+    level = re.search(r"exposure level.*: ([\d.]+)", said)
+    assert level is not None
+    return float(level[1])
+
+
 @needs_systemd
 def test_units_are_valid(units: Path) -> None:
     """No unknown key, no value that is ignored."""
@@ -41,11 +48,21 @@ def test_units_are_valid(units: Path) -> None:
 
 @needs_systemd
 def test_service_is_sandboxed(units: Path) -> None:
-    """Systemd's own measure of what a service could do, from 10 (all) to 0 (nothing)."""
+    """By systemd's own measure."""
     said = analyze("security", "--offline=true", units / "nightshift-exporter.service")
-    level = re.search(r"exposure level.*: ([\d.]+)", said)
-    assert level is not None
-    assert float(level[1]) < 2
+    assert exposure(said) < 2
+
+
+@needs_systemd
+def test_drop_in_for_pings_grants_one_right(units: Path) -> None:
+    """With it the unit is valid, may send raw packets, and is hardly less confined."""
+    folder = units / "nightshift-exporter.service.d"
+    folder.mkdir()
+    (units / "icmp.conf").rename(folder / "icmp.conf")
+    assert "nightshift" not in analyze("verify", "--man=no", units / "nightshift-exporter.service")
+    said = analyze("security", "--offline=true", units / "nightshift-exporter.service")
+    assert "✗ AmbientCapabilities=" in said
+    assert exposure(said) < 2.5
 
 
 def test_service_gives_the_program_what_it_needs() -> None:
