@@ -2,8 +2,8 @@
 
 Python's matcher goes back: every repetition that can match in several ways multiplies the ways to try. The cost of a
 pattern is the product of those ways over what stands in a row, and the sum over alternatives; possessive repetitions
-(`a++`) and atomic groups never go back and cost nothing. Texts are cut and their white space is single, so the
-cost bounds the time of a search, whatever the text is.
+(`a++`) and atomic groups cost what is inside them costs once, as nothing goes back into them. Texts are cut and their
+white space is single, so the cost bounds the time of a search, whatever the text is.
 """
 
 import re
@@ -21,9 +21,8 @@ MAX_COST = 8192
 
 _WHITE_SPACE = re.compile(r"\s+")
 _NO_BLANK = re.compile(r"[\t-\r\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
-_POSSESSIVE = (_constants.POSSESSIVE_REPEAT, _constants.ATOMIC_GROUP)
 _REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
-_GROUPS = (_constants.SUBPATTERN, _constants.ASSERT, _constants.ASSERT_NOT)
+_GROUPS = (_constants.SUBPATTERN, _constants.ASSERT, _constants.ASSERT_NOT, _constants.POSSESSIVE_REPEAT)
 _SPACE_ONLY = [(_constants.IN, [(_constants.CATEGORY, _constants.CATEGORY_SPACE)])]
 
 
@@ -66,8 +65,8 @@ def _cost(items: Iterable[tuple[Any, Any]]) -> int:
 
 def _item_cost(operation: Any, argument: Any) -> int:  # noqa: ANN401 -- the parser is untyped
     """Ways to try of one element."""
-    if operation in _POSSESSIVE:
-        return 1
+    if operation is _constants.ATOMIC_GROUP:
+        return _cost(argument)  # nothing goes back into it, but it is gone back in
     if operation in _REPEATS:
         return _repeat_cost(*argument)
     if operation is _constants.BRANCH:

@@ -17,6 +17,7 @@ from exporter.analysis.bounded_regex import TEXT_LENGTH, compile_bounded, search
         r"(?:\d{1,3}\.){3}\d",
         "x.*|y.*|z.*",
         "(?:ab|ba)++",
+        "(?>a.*b)c",
         "",
     ],
 )
@@ -26,7 +27,18 @@ def test_compile_takes_what_is_bounded(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(a+)+", "(?:a|aa)+", ".*.*=", "(a?){50}", r"(\w+\s?)*$", "(?=a*b*)c", "(a{1,20}){1,20}"]
+    "pattern",
+    [
+        "(a+)+",
+        "(?:a|aa)+",
+        ".*.*=",
+        "(a?){50}",
+        r"(\w+\s?)*$",
+        "(?=a*b*)c",
+        "(a{1,20}){1,20}",
+        "(?>(a+)+$)",
+        "(?:(a+)+$|b)++",
+    ],
 )
 def test_compile_refuses_what_could_take_long(pattern: str) -> None:
     """Repetitions that multiply are refused, with what to write instead."""
