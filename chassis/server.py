@@ -17,10 +17,10 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from waitress import wasyncore
-from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 from waitress.trigger import trigger
 
+from chassis.channel import HIGH_WATERMARK, Channel
 from chassis.logs import event
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Server(AbstractContextManager["Server"]):
             connection_limit=connection_limit(),
             backlog=BACKLOG,
             channel_timeout=CHANNEL_TIMEOUT_SECONDS,
+            outbuf_high_watermark=HIGH_WATERMARK,
             cleanup_interval=10,
             max_request_body_size=max_body_bytes,
             max_request_header_size=64 * 1024,
@@ -85,7 +86,8 @@ class Server(AbstractContextManager["Server"]):
             url_scheme="https" if channels else "http",
         )
         for listener in self._of(BaseWSGIServer):
-            listener.channel_class = channels or listener.channel_class
+            listener.channel_class = channels or Channel
+        self._swept = time.monotonic()
         self._dispatcher = self._waitress.task_dispatcher
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
 
@@ -127,16 +129,22 @@ class Server(AbstractContextManager["Server"]):
         while self._busy() and time.monotonic() < deadline:
             self._poll(_DRAIN_POLL_SECONDS)
         self._dispatcher.shutdown(timeout=0.5)
-        for channel in self._of(HTTPChannel):
+        for channel in self._of(Channel):
             channel.handle_close()
 
     def _poll(self, seconds: float) -> None:
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
+        now = time.monotonic()
+        if now - self._swept >= _POLL_SECONDS:
+            self._swept = now
+            # No poll tells of a client that does not read, so waitress' own timeout never comes to it.
+            for channel in [each for each in self._of(Channel) if each.stalled()]:
+                channel.handle_close()
 
     def _busy(self) -> bool:
         """Whether a request is being answered or an answer is on its way; idle connections are closed."""
         busy = False
-        for channel in self._of(HTTPChannel):
+        for channel in self._of(Channel):
             if channel.requests or channel.total_outbufs_len:
                 busy = True
             else:

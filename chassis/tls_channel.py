@@ -14,8 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from waitress.channel import HTTPChannel
-
+from chassis.channel import Channel
 from chassis.logs import event
 from chassis.tls import ServerTls, names_of
 
@@ -51,7 +50,7 @@ class TlsChannels:
             return None
 
 
-class TlsChannel(HTTPChannel):  # type: ignore[misc]
+class TlsChannel(Channel):
     """A connection that is decrypted before waitress reads it; only the loop reads, several threads write."""
 
     def __init__(
