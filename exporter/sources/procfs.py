@@ -88,7 +88,7 @@ def parse_stat(raw: bytes) -> Stat:
                 user, nice, system, idle, iowait, irq, softirq, steal, *_ = map(int, rest.split())
                 ticks = (user, nice, system, idle, iowait, irq, softirq, steal)
                 cpus[key[3:]] = [tick / TICKS for tick in ticks]
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise SourceMalformed(f"stat: {error}") from error
     return Stat(cpus, counters)
 

@@ -53,7 +53,7 @@ class Client:
                     steps.now = "reading the body"
                     headers = tuple(response.getheaders())
                     body = _decoded(_body(response, self._limit), response.getheader("Content-Encoding"), self._limit)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:
             raise _failure(error, parts, steps.now, deadline.seconds) from error
         return Reply(request.url, response.status, headers, body, self._monotonic() - started)
 

@@ -91,6 +91,13 @@ def test_parse_pressure_reads_both_lines() -> None:
     assert procfs.parse_pressure(text) == {"some": 1.5, "full": 2e-6}
 
 
+@pytest.mark.parametrize("number", [b"9" * 400, b"9" * 5000])
+def test_parse_stat_with_a_number_too_large_is_malformed(number: bytes) -> None:
+    """Ticks that fit no float are an error of the file."""
+    with pytest.raises(SourceMalformed, match=r"^stat: "):
+        procfs.parse_stat(b"cpu0 1 2 3 4 5 6 7 " + number + b"\n")
+
+
 def test_parse_pressure_passes_over_a_number_too_large() -> None:
     """What is no number of microseconds says nothing."""
     assert procfs.parse_pressure(b"some total=" + b"9" * 5000 + b"\nfull total=2\n") == {"full": 2e-6}

@@ -13,6 +13,8 @@ from pathlib import Path
 from ssl import PEM_cert_to_DER_cert
 from urllib.parse import urlsplit
 
+import msgspec
+
 from chassis.redaction import readable, redact, well_formed
 from exporter.checks import pidbox, systemd
 from exporter.checks.mysql import MysqlRule
@@ -495,6 +497,7 @@ def json_path(_folder: Path) -> Run:
 @target(
     (json.dumps(_SCHEMA).encode(), b'{"anyOf":[{"type":"string","pattern":"^a"},{"$ref":"#"}],"minimum":1}'),
     ValueError,
+    RecursionError,
     tree=True,
     share=0.03,
 )
@@ -503,7 +506,7 @@ def json_schema(_folder: Path) -> Run:
     documents = [json.loads(text) for text in _JSON]
 
     def run(data: bytes) -> None:
-        check = schema_check(json.loads(data.decode("utf-8", "surrogatepass")))
+        check = schema_check(msgspec.json.decode(data))
         for document in documents:
             try:
                 check(document)
