@@ -54,7 +54,7 @@ class Miner:
         self, max_patterns: int = 1000, *, rules: tuple[Rule, ...] = RULES, family_size: int = FAMILY_SIZE
     ) -> None:
         self._max_patterns = max(1, max_patterns)
-        self._rules = rules
+        self._rules = tuple(rule[:] for rule in rules)
         self._families = Families(family_size)
         self._patterns: dict[str, _Pattern] = {}
         self._evicted: dict[str, None] = {}

@@ -91,9 +91,26 @@ class Rule(NamedTuple):
     glance: Callable[[str], object] = bool
 
 
+PlainRule = tuple[
+    str, str, re.Pattern[str], str | Callable[[re.Match[str]], str], Callable[[str], object]
+]  # a Rule, but for its class
+
+
 def _glance(pattern: str) -> Callable[[str], object]:
     """Whether a text holds *pattern*, which begins with a letter or a set: `re` goes through texts quickly then."""
     return re.compile(pattern).search
+
+
+def _one_in(*texts: str) -> Callable[[str], object]:
+    """Whether a text holds one of *texts*: for a few, quicker than an expression."""
+
+    def glance(form: str) -> bool:
+        for text in texts:  # noqa: SIM110 -- any() of a generator takes twice as long
+            if text in form:
+                return True
+        return False
+
+    return glance
 
 
 def _replacement(template: str) -> str | Callable[[re.Match[str]], str]:
@@ -110,11 +127,6 @@ def _replacement(template: str) -> str | Callable[[re.Match[str]], str]:
 def _names_a_kind(form: str) -> bool:
     """Whether *form* has a word of `_KIND`, and another after it."""
     return not _KIND_WORDS.isdisjoint(_BEFORE_A_WORD.findall(form))
-
-
-def _follows_a_preposition(form: str) -> bool:
-    """Whether *form* has a preposition that names follow."""
-    return "ed for " in form or "ed by " in form or "from " in form
 
 
 def _is_spaced(form: str) -> object:
@@ -136,16 +148,16 @@ _NO_BLANK = _glance(r"[\x01-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u
 #: What to ask before a rule of this name is tried, beside the text that it needs.
 _GLANCES: dict[str, Callable[[str], object]] = {
     "date": _glance(r"[A-Z\x00](?:(?<=\x00) [A-Zap]|[a-z]{2,}+[,.]?\s++\x00)"),
-    "quoted": _glance("[\"'`]"),
+    "quoted": _one_in('"', "'", "`"),
     "address": _glance(r":[A-Fa-f\x00]{0,4}:"),
-    "literal": _glance(r"[tfnTFN](?:rue|alse|ull|il|one|ULL|RUE|ALSE|aN)"),
+    "literal": _one_in("rue", "alse", "ull", "nil", "None", "NULL", "RUE", "ALSE", "NaN"),
     "exception": _glance(r"[.\\]\w*(?:Exception|Error|Warning|Fault)"),
-    "host": _glance(r":\x00|localhost"),
+    "host": _one_in(f":{_W}", "localhost"),
     "dotted": _glance(r"\.[\w$*/\x00-]++\."),
-    "drive": _glance(r":[\\\x00]"),
+    "drive": _one_in(":\\", f":{_W}"),
     "hexadecimal": _glance("[A-Fa-f][A-Fa-f]{7}"),
     "name of a kind": _names_a_kind,
-    "name after a preposition": _follows_a_preposition,
+    "name after a preposition": _one_in("ed for ", "ed by ", "from "),
     "after colon": _glance(r":(?<=\w:)[A-Za-z]"),
     "field of a record": _glance(r"[,;{(\[] \w++ ?:"),
     "in parentheses": _glance(r"\([A-Za-z]"),
@@ -270,6 +282,9 @@ RULES: tuple[Rule, ...] = tuple(
     )
 )
 
+#: The same as plain tuples, which Python takes apart in half the time.
+PLAIN_RULES: tuple[PlainRule, ...] = tuple(rule[:] for rule in RULES)
+
 #: Longer canonical forms end here; what differs later only is one event.
 MAX_FORM_LENGTH = 400
 _LETTERS_IN_A_ROW = re.compile(r"[^\W\d_]{2}")
@@ -285,7 +300,7 @@ def mask(message: str) -> str:
     return masked if _LETTERS_IN_A_ROW.search(masked) else _NUMBER.sub(PARAMETER, message)
 
 
-def canonical(masked: str, rules: Iterable[Rule] = RULES) -> str:
+def canonical(masked: str, rules: Iterable[PlainRule] = PLAIN_RULES) -> str:
     """The canonical form of a message that `mask` has seen; the mask itself where nothing readable would stay."""
     form = masked
     for _, needs, pattern, replacement, glance in rules:

@@ -29,12 +29,13 @@ LEVELS = {word: level for level, words in _WORDS.items() for word in words.split
 
 #: A level in front of a message: in capitals (`ERROR`), in brackets (`[error]`, `[php7:error]`, `<warn>`), as
 #: `level=error` or `"level":"error"`, or a word and a colon that open the line.
+#: It looks at what stands before each, which is quicker than to look for each; so a line gets a blank before it.
 _SHOWN = re.compile(
-    r"(?:^|[\s\[(<|.:])(?P<capitals>TRACE|DEBUG|VERBOSE|INFO|NOTICE|WARN(?:ING)?|ERR(?:OR)?|SEVERE|CRIT(?:ICAL)?|FATAL"
-    r"|ALERT|EMERG(?:ENCY)?|PANIC)(?=[\s\])>|:,.;-]|$)"
-    r"|[\[<](?:\w++:)?(?P<bracket>[A-Za-z]++)[\]>]"
-    r"|\b(?:level|lvl|severity|levelname|loglevel)[\"']?[=:]\s?[\"']?(?P<key>[A-Za-z]++)"
-    r"|^(?P<opening>[A-Za-z]++):"
+    r"\W(?:(?<=[\s\[(<|.:])(?P<capitals>TRACE|DEBUG|VERBOSE|INFO|NOTICE|WARN(?:ING)?|ERR(?:OR)?|SEVERE|CRIT(?:ICAL)?"
+    r"|FATAL|ALERT|EMERG(?:ENCY)?|PANIC)(?=[\s\])>|:,.;-]|$)"
+    r"|(?<=[\[<])(?:\w++:)?(?P<bracket>[A-Za-z]++)(?=[\]>])"
+    r"|(?:level|lvl|severity|levelname|loglevel)[\"']?[=:]\s?[\"']?(?P<key>[A-Za-z]++)"
+    r"|(?<=\A )(?P<opening>[A-Za-z]++)(?=:))"
 )
 #: Of a line, as many characters are searched for its level.
 _HEAD = 160
@@ -75,7 +76,7 @@ def syslog_level(severity: int) -> Level:
 
 def level_shown(line: str) -> Level:
     """The level that a line shows before its message; unknown where it shows none."""
-    for found in _SHOWN.finditer(line, 0, _HEAD):
+    for found in _SHOWN.finditer(f" {line[:_HEAD]}"):
         level = level_named(found[found.lastgroup or 0])
         if level:
             return level

@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.analysis.log_signs import NO_SIGNS, SignReader, Signs
@@ -29,7 +29,7 @@ _ESCAPES = re.compile(rb"\x1b\[[0-?]*+[ -/]*+[@-~]|\x1b\][^\x07\x1b\n]*+(?:\x07|
 class Meaning(NamedTuple):
     """What a line means: its errors (message and stack), and its signs."""
 
-    errors: tuple[tuple[str, str], ...] = ()
+    errors: Sequence[tuple[str, str]] = ()
     signs: Signs = NO_SIGNS
 
 
@@ -66,7 +66,7 @@ class ServiceErrors:
         self._least = preset.least if least is None else least
         self._monotonic, self._wall = clocks
         self._logs: dict[str, ErrorLog] = {}
-        self._known: dict[str, tuple[tuple[Pattern, ...], Signs]] = {}
+        self._known: dict[str, tuple[list[Pattern], Signs]] = {}
 
     def feed(self, data: bytes, path: str = "") -> None:
         """Add whole lines of the log *path*."""
@@ -142,10 +142,10 @@ class ServiceErrors:
         """Whether lines that differ from *head* in numbers mean the same: JSON, syslog have levels in numbers."""
         return self._signs.blind_to_numbers and head[0] not in "{<" and "|" not in head
 
-    def _learn(self, key: str, block: Block, now: float) -> tuple[tuple[Pattern, ...], Signs]:
+    def _learn(self, key: str, block: Block, now: float) -> tuple[list[Pattern], Signs]:
         """What lines like *block* count under; remembered by *key*."""
         meaning = self._meaning(block)
-        patterns = tuple(self._pattern(message, stack, now) for message, stack in meaning.errors)
+        patterns = [self._pattern(message, stack, now) for message, stack in meaning.errors]
         if len(self._known) >= KEPT_LINES:
             self._known.clear()
         if len(key) <= MAX_KEPT_LENGTH:
@@ -161,7 +161,7 @@ class ServiceErrors:
             if level >= self._least and message:
                 errors.append((message, stack))
         signs = self._signs.read(" ".join(seen))
-        return Meaning(tuple(errors), signs) if errors or signs is not NO_SIGNS else NOTHING
+        return Meaning(errors, signs) if errors or signs is not NO_SIGNS else NOTHING
 
     def _add(self, meaning: Meaning, now: float) -> None:
         for message, stack in meaning.errors:

@@ -12,6 +12,8 @@ from exporter.sources.log_levels import Level, level_guessed, level_numbered, le
         ("2026/11/21 02:29:00 [crit] 7#7: x", Level.CRITICAL),
         ('ts=1 level=warn msg="x"', Level.WARNING),
         ("error: cannot open", Level.ERROR),
+        ("shop:CRITICAL broken", Level.CRITICAL),
+        ("shop:level=warn broken", Level.WARNING),
         ("2026-11-21 2:29:00 0 [Note] ready", Level.NOTICE),
         ("the ERRORS page was opened", Level.UNKNOWN),
     ],
