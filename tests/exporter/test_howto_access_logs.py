@@ -74,7 +74,7 @@ def test_every_preset_is_explained(preset: str) -> None:
 
 def test_variables_of_traces_are_in_their_order() -> None:
     """The first of the page's list counts."""
-    found = re.search(r"the first\ncounts: (.*?);", PAGE, re.DOTALL)
+    found = re.search(r"the\nfirst counts: (.*?);", PAGE, re.DOTALL)
     assert found is not None
     assert re.findall(r"`\$(\w+)`", found[1]) == list(TRACES)
 
