@@ -54,12 +54,11 @@ def check_patterns(*patterns: str) -> None:
 def _explodes(items: Iterable[tuple[Any, Any]], *, within: bool) -> bool:
     """Whether an unbounded repetition stands inside another one (*within*) that goes back."""
     for operation, argument in items:
-        if operation in _ENDS:
-            continue
         unbounded = operation in _REPEATS and argument[1] is _constants.MAXREPEAT
         if unbounded and within:
             return True
-        if any(_explodes(part, within=within or unbounded) for part in _parts(argument)):
+        inside = (within or unbounded) and operation not in _ENDS  # what goes back no more may go back within itself
+        if any(_explodes(part, within=inside) for part in _parts(argument)):
             return True
     return False
 

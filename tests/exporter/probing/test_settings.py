@@ -53,7 +53,7 @@ def test_host_and_port_refuses_the_rest(text: str) -> None:
         host_and_port(text)
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+", "(?:a*b?)*", "((x{2,})y*)+", "(a|b+)*"])
+@pytest.mark.parametrize("pattern", ["(a+)+", "(?:a*b?)*", "((x{2,})y*)+", "(a|b+)*", "(?>(a+)+$)", "(?:(a+)+$|b)++"])
 def test_check_patterns_refuses_what_can_take_for_ever(pattern: str) -> None:
     """A repetition of a repetition, as a hostile page would stop the engine with it."""
     with pytest.raises(ValueError, match="for ever"):
