@@ -2,7 +2,7 @@
 
 import json
 import re
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from html import escape
 from urllib.parse import quote, quote_plus
@@ -16,6 +16,10 @@ _WINDOW = 8_192
 #: Cookies shorter than this are words like `true`, whose hiding would blot out the rest.
 _SHORTEST_COOKIE = 8
 _ESCAPE = re.compile(r"%[0-9A-F]{2}")
+_UNICODE = re.compile(r"\\u[0-9a-f]{4}")
+#: What writers of JSON escape besides what they must (Go and Django, PHP, .NET), and mustache templates in HTML.
+_IN_SCRIPTS = [str.maketrans({char: f"\\u{ord(char):04x}" for char in more}) for more in ("<>&", "<>&'", "<>&'+")]
+_IN_TEMPLATES = str.maketrans({char: f"&#x{ord(char):X};" for char in "/=`"})
 
 
 class SecretWords:
@@ -91,10 +95,17 @@ def reply_text(reply: Reply | None) -> str:
 
 
 def _spellings(word: str) -> set[str]:
-    """*word* as it stands in URLs, forms, JSON, HTML and base64."""
+    """*word* as it stands in URLs (encoded once or twice), forms, JSON, HTML, base64 and hexadecimal."""
     quoted = {quote(word, safe="", errors="replace"), quote(word, errors="replace"), quote_plus(word, errors="replace")}
     quoted |= {_ESCAPE.sub(lambda hit: hit[0].lower(), one) for one in quoted}
     in_json = {json.dumps(word)[1:-1], json.dumps(word, ensure_ascii=False)[1:-1]}
-    in_json |= {one.replace("/", r"\/") for one in in_json}
+    in_json |= {one.replace("/", r"\/") for one in in_json} | {
+        one.translate(more) for one in in_json for more in _IN_SCRIPTS
+    }
+    in_json |= {_UNICODE.sub(lambda hit: hit[0].upper().replace("U", "u"), one) for one in in_json}
     in_html = {escape(word), escape(word).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")}
-    return {word, *quoted, *in_json, *in_html, b64encode(word.encode("utf-8", "replace")).decode()}
+    in_html.add(escape(word).replace("&#x27;", "&#39;").translate(_IN_TEMPLATES))
+    twice = {quote(one, safe="") for one in quoted}
+    raw = word.encode("utf-8", "replace")
+    in_base64 = {b64encode(raw).decode().rstrip("="), urlsafe_b64encode(raw).decode().rstrip("=")}
+    return {word, *quoted, *twice, *in_json, *in_html, *in_base64, raw.hex(), b64encode(raw).decode()}

@@ -1,5 +1,6 @@
 import json
-from base64 import b64encode
+import re
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -20,6 +21,13 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "json": lambda word: json.dumps(word)[1:-1],
     "html": escape,
     "base64": lambda word: b64encode(word.encode()).decode(),
+    "base64 for URLs": lambda word: urlsafe_b64encode(word.encode()).decode().rstrip("="),
+    "hexadecimal": lambda word: word.encode().hex(),
+    "url twice": lambda word: quote(quote(word, safe=""), safe=""),
+    "json of Go": lambda word: re.sub("[<>&]", lambda hit: f"\\u{ord(hit[0]):04x}", json.dumps(word)[1:-1]),
+    "json in capitals": lambda word: re.sub(
+        r"\\u[0-9a-f]{4}", lambda hit: f"\\u{hit[0][2:].upper()}", json.dumps(word)[1:-1]
+    ),
 }
 
 
