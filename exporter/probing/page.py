@@ -15,14 +15,16 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <style>body{{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}}
 table{{border-collapse:collapse;width:100%}}th,td{{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8886;
-vertical-align:top}}td.t{{overflow-wrap:anywhere}}pre{{overflow-x:auto;font-size:13px}}
-.down{{font-weight:bold}}</style></head>
-<body><h1>Probes</h1><p>{summary} The same as JSON: <a href="?format=json">?format=json</a></p>
+vertical-align:top}}td{{overflow-wrap:anywhere}}td:first-child,td:nth-child(4){{white-space:nowrap}}
+pre{{white-space:pre-wrap;overflow-wrap:anywhere;font-size:13px}}.down{{font-weight:bold}}
+@media(max-width:45rem){{thead{{display:none}}tr,td{{display:block;border:0;padding:0}}
+tr{{border-bottom:1px solid #8886;padding:.5rem 0}}}}</style></head>
+<body><h1>Probes</h1><p>{summary} <a href=".">All pages</a>, <a href="?format=json">the same as JSON</a></p>
 <table><thead><tr><th scope="col">State</th><th scope="col">Target</th><th scope="col">Module</th>
 <th scope="col">Last run</th><th scope="col">Last failures, the newest first</th></tr></thead>
 <tbody>{rows}</tbody></table></body></html>
 """
-_ROW = """<tr><td class="{state}">{state}</td><td class="t">{target}</td><td>{module}</td><td>{last}</td>
+_ROW = """<tr><td class="{state}">{state}</td><td>{target}</td><td>{module}</td><td>{last}</td>
 <td>{failures}</td></tr>
 """
 _FAILURE = """<details><summary>{at} {reason}: {detail}</summary><p>Step {step}, after {seconds:.3f} s.</p>
