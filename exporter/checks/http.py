@@ -30,7 +30,7 @@ class HttpRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("status is empty: give at least one expected status")
         try:
             re.compile(self.body)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"body is no regular expression: {error}") from error
 
 

@@ -31,7 +31,7 @@ class ProcessRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("give name or cmdline")
         try:
             re.compile(self.cmdline)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"cmdline is no regular expression: {error}") from error
 
 

@@ -115,7 +115,7 @@ class Config(CollectorConfig, frozen=True):
         for pattern in self.allow_targets:
             try:
                 re.compile(pattern)
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 raise ValueError(f"allow_targets: {pattern!r} is no regular expression: {error}") from error
         if self.listen_address:
             host_and_port(self.listen_address)

@@ -129,7 +129,7 @@ class Config(CollectorConfig, frozen=True):
 def _compile(name: str, pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{name} is no regular expression: {error}") from error
 
 

@@ -115,6 +115,7 @@ def test_collect_keeps_its_layout_while_targets_stay(start: type, site: Site, sh
         ({"targets": [{"targets": ["ftp://x"]}]}, "no http or https URL"),
         ({"targets": [{"targets": ["http://x/"], "module": "http2xx"}]}, 'did you mean "http_2xx"'),
         ({"allow_targets": ["("]}, "no regular expression"),
+        ({"allow_targets": ["(" * 5000]}, "no regular expression"),
         ({"max_running": 0}, "max_running: is 0; write 1 to 10000"),
         ({"interval": "often"}, "no duration"),
         ({"modules": {"m": {"prober": "http", "http": {"method": "STEAL"}}}}, "invalid enum value"),

@@ -127,7 +127,8 @@ def test_config_empty_pattern_excludes_nothing(proc_root: str, statvfs: Statvfs,
     assert [name for name in ("overlay", 'device="vda1"}', "loop0", "veth12") if name not in text] == []
 
 
-def test_config_bad_pattern_is_named() -> None:
+@pytest.mark.parametrize("pattern", ["(", "(" * 5000, f"a{{{10**20}}}"])
+def test_config_bad_pattern_is_named(pattern: str) -> None:
     """A regular expression that is none is an error of the configuration."""
     with pytest.raises(msgspec.ValidationError, match="exclude_disks is no regular expression"):
-        msgspec.convert({"exclude_disks": "("}, Config)
+        msgspec.convert({"exclude_disks": pattern}, Config)

@@ -38,6 +38,7 @@ def test_http_check_searches_the_body(site: Site, pattern: str, reason: str) -> 
         ({"url": "http://h/", "status": []}, "status is empty"),
         ({"url": "h"}, "no http"),
         ({"url": "http://h/", "body": "("}, "body is no regular expression"),
+        ({"url": "http://h/", "body": f"a{{{10**20}}}"}, "body is no regular expression"),
     ],
 )
 def test_http_rule_refuses_what_checks_nothing(document: dict[str, object], message: str) -> None:

@@ -60,6 +60,7 @@ def test_pid_file_check_missing_file(table: ProcessTable, tmp_path: Path) -> Non
         ({}, "give name or cmdline"),
         ({"name": "x", "minimum": 0}, "minimum: is 0; write 1 or more"),
         ({"cmdline": "("}, "no regular expression"),
+        ({"cmdline": "(" * 5000}, "no regular expression"),
     ],
 )
 def test_process_rule_refuses_what_checks_nothing(document: dict[str, object], message: str) -> None:
