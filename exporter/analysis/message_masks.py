@@ -229,9 +229,9 @@ RULES: tuple[Rule, ...] = tuple(
             "name of a kind",
             " ",
             (
-                rf"\b(?:({_PREPOSITION} (?:[a-z-]++ )?{_KIND}) {_NAME}(?![:=])"
+                rf"(?<!\w)(?=[A-Za-z])(?:({_PREPOSITION} (?:[a-z-]++ )?{_KIND}) {_NAME}(?![:=])"
                 rf"|({_KIND}) {_NAME}(?= (?:{_PREPOSITION}|{_VERB})\b| ?[\[(,;)\]])"
-                rf"|(?<= )({_KIND}:) {_NAME}(?=[,;)\]]|$))"
+                rf"|(?<= )(?=[A-Za-z]++:)({_KIND}:) {_NAME}(?=[,;)\]]|$))"
             ),
             r"\1\2\3 " + _W,
         ),
