@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -17,7 +17,8 @@ from types import FrameType
 
 from tests.fuzzing import inputs
 
-#: Seconds that a case may take; beyond it is run once more, for the machine may have been busy.
+#: Seconds that a case may take; beyond it is run once more, for the machine may have been busy. Then seconds of the
+#: processor count, and ten times as many by the clock.
 CASE_SECONDS = 1.0
 #: Of a kind of failure, so many are kept.
 KEPT_FAILURES = 3
@@ -139,7 +140,7 @@ def _run_all(it: Target, run: Run, seed: int, numbers: Sequence[int], result: Re
         failure = attempt(it, run, number, data)
         seconds = time.perf_counter() - began
         if failure is not None and failure.what.startswith("over "):
-            failure = attempt(it, run, number, data)
+            failure = attempt(it, run, number, data, _again)
         if failure is not None:
             result.add(failure)
         if seconds > result.slowest:
@@ -151,10 +152,12 @@ def _run_all(it: Target, run: Run, seed: int, numbers: Sequence[int], result: Re
     result.peak, result.grown = memory("VmHWM"), memory("VmRSS") - warm
 
 
-def attempt(it: Target, run: Run, number: int, data: bytes) -> Failure | None:
-    """Run one case; what it did wrong."""
+def attempt(
+    it: Target, run: Run, number: int, data: bytes, limit: Callable[[], AbstractContextManager[None]] | None = None
+) -> Failure | None:
+    """Run one case within the *limit*; what it did wrong."""
     try:
-        with _limited():
+        with limit() if limit else _limited():
             run(data)
     except it.allowed:
         return None
@@ -172,11 +175,24 @@ def watchdog() -> Iterator[None]:
     def ring(_number: int, _frame: FrameType | None) -> None:
         raise TooLong
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = {number: signal.signal(number, ring) for number in (signal.SIGALRM, signal.SIGPROF)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _again() -> Iterator[None]:
+    """The limit of the second time."""
+    signal.setitimer(signal.ITIMER_PROF, CASE_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, 10 * CASE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class _limited:  # noqa: N801 -- a context manager; as a generator it would cost as much as many a case
