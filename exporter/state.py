@@ -63,6 +63,10 @@ class StateFile:
         self._failed = False
         return True
 
+    def damaged(self, error: Exception) -> None:
+        """Tell that what `load` gave cannot be understood, and that its reader works as if nothing was kept."""
+        event(log, logging.WARNING, f"kept state is damaged, starting afresh: {error}", file=str(self._path))
+
     def _tell(self, text: str) -> None:
         if not self._failed:
             event(log, logging.WARNING, text, file=str(self._path))

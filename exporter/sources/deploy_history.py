@@ -50,7 +50,7 @@ class History:
         self._file = file
         self._max_services = max_services
         self._lock = threading.Lock()
-        kept = _decoded(file.load())
+        kept = _decoded(file)
         self._current = kept.current
         self._counts = kept.counts
         self._changes = deque(kept.changes, keep)
@@ -123,9 +123,11 @@ class History:
         self._file.save(msgspec.json.encode(_Kept(self._current, self._counts, list(self._changes))))
 
 
-def _decoded(raw: bytes | None) -> _Kept:
-    """What was kept; nothing where it cannot be read any more."""
+def _decoded(file: StateFile) -> _Kept:
+    """What was kept; nothing where it is damaged, which is logged."""
+    raw = file.load()
     try:
-        return msgspec.json.decode(raw or b"{}", type=_Kept)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _Kept() if raw is None else msgspec.json.decode(raw, type=_Kept)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        file.damaged(error)
         return _Kept()

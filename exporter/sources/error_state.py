@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from exporter.sources.log_position import Position, resumed
-from exporter.state import KeepsState, state_file
+from exporter.state import KeepsState, StateFile, state_file
 
 #: Seconds between two savings of the patterns where none is new.
 SAVE_SECONDS = 60.0
@@ -32,8 +32,8 @@ class ErrorState:
         self._places_file = state_file(config, "error_log.positions")
         self._patterns_file = state_file(config, "error_log.patterns")
         self._key_file = state_file(config, "error_log.user_key")
-        self.places = _decoded(self._places_file.load(), dict[str, Place])
-        self.patterns = _decoded(self._patterns_file.load(), dict[str, bytes])
+        self.places = _decoded(self._places_file, dict[str, Place])
+        self.patterns = _decoded(self._patterns_file, dict[str, bytes])
         self._saved_places = self.places
         self._saved_new = -1
         self._saved_at = 0.0
@@ -72,10 +72,12 @@ class ErrorState:
         return key
 
 
-def _decoded(kept: bytes | None, into: type) -> dict:  # type: ignore[type-arg]
-    """What was kept; nothing where it is damaged."""
+def _decoded(file: StateFile, into: type) -> dict:  # type: ignore[type-arg]
+    """What was kept; nothing where it is damaged, which is logged."""
+    kept = file.load()
     try:
-        found: dict = msgspec.msgpack.decode(kept, type=into) if kept else {}  # type: ignore[type-arg]
-    except (msgspec.MsgspecError, ValueError):
+        found: dict = {} if kept is None else msgspec.msgpack.decode(kept, type=into)  # type: ignore[type-arg]
+    except (msgspec.MsgspecError, ValueError) as error:
+        file.damaged(error)
         return {}
     return found

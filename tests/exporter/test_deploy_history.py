@@ -93,7 +93,10 @@ def test_forget_drops_what_is_shown_no_more(file: StateFile) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"null", b"\xff", b'{"current": 3}', b'{"current":{"\xff":{}}}', b"[" * 100_000]
 )
-def test_history_starts_afresh_from_an_unreadable_file(tmp_path: Path, content: bytes) -> None:
+def test_history_starts_afresh_from_an_unreadable_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
     """State that nobody can read is no reason not to start."""
     (tmp_path / "state").write_bytes(content)
     assert History(StateFile(tmp_path / "state"), 10, 10).current() == []
+    assert "kept state is damaged" in caplog.text

@@ -31,12 +31,13 @@ def test_nothing_kept_is_no_position(config: KeepsState) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"\xc1", b"", b"\x81\xa4shop\x01"])
-def test_damaged_files_are_as_good_as_none(config: KeepsState, damage: bytes) -> None:
-    """What cannot be read costs the memory, not the collector."""
+def test_damaged_files_are_as_good_as_none(config: KeepsState, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """What cannot be read costs the memory, not the collector, and the log says so."""
     ErrorState(config).save_patterns({"shop": b"dump"}, 1, 1.0)
     for name in ("positions", "patterns"):
         (Path(config.state_directory) / f"error_log.{name}").write_bytes(damage)
     assert ErrorState(config).patterns == {}
+    assert caplog.text.count("kept state is damaged") == 2
 
 
 def test_patterns_are_due_when_new_or_after_a_minute(config: KeepsState) -> None:
