@@ -72,13 +72,11 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     git: str = ""
     file: str = ""
-    interval_seconds: float = 10.0
+    interval_seconds: Annotated[float, msgspec.Meta(ge=0.05, le=3600)] = 10.0
 
     def __post_init__(self) -> None:
         if bool(self.git) == bool(self.file):
             raise ValueError("give git or file")
-        if not 0.05 <= self.interval_seconds <= 3600:
-            raise ValueError(f"interval_seconds is {self.interval_seconds}; write 0.05 to 3600")
 
 
 class Config(KeepsState, frozen=True):
@@ -95,13 +93,10 @@ class Config(KeepsState, frozen=True):
     services: dict[str, Target] = msgspec.field(default_factory=dict)
     token_file: str = ""
     environment: str = ""
-    max_services: int = 100
-    keep: int = 100
+    max_services: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    keep: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
 
     def __post_init__(self) -> None:
-        for name, most in (("max_services", 1000), ("keep", 10_000)):
-            if not 1 <= getattr(self, name) <= most:
-                raise ValueError(f"{name} is {getattr(self, name)}; write 1 to {most}")
         for service in self.services:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", service):
                 raise ValueError(f"{service!r} is no name: use letters, digits, _ . and -, up to 64")

@@ -8,7 +8,7 @@ example; `POST /errors` takes what applications report themselves.
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -107,14 +107,10 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preset: PresetName = "auto"
     level: Literal["default", "notice", "warning", "error", "critical"] = "default"
     start: Literal["end", "beginning", "backlog"] = "end"
-    max_patterns: int = 100
-    poll_interval_seconds: float = 1.0
+    max_patterns: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    poll_interval_seconds: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 1.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.max_patterns <= 1000:
-            raise ValueError(f"max_patterns is {self.max_patterns}; write 1 to 1000")
-        if not 0.05 <= self.poll_interval_seconds <= 60:
-            raise ValueError(f"poll_interval_seconds is {self.poll_interval_seconds}; write 0.05 to 60")
         if not self.paths or not all(self.paths):
             raise ValueError("path: write at least one")
 
@@ -136,14 +132,8 @@ class Reports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     token_file: str = ""
     service: str = "reported"
-    max_body_bytes: int = MAX_BODY_BYTES
-    max_patterns: int = 100
-
-    def __post_init__(self) -> None:
-        if not 1024 <= self.max_body_bytes <= 1024 * 1024:
-            raise ValueError(f"max_body_bytes is {self.max_body_bytes}; write 1024 to 1048576")
-        if not 1 <= self.max_patterns <= 1000:
-            raise ValueError(f"max_patterns is {self.max_patterns}; write 1 to 1000")
+    max_body_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1024 * 1024)] = MAX_BODY_BYTES
+    max_patterns: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
 
 
 class Config(KeepsState, frozen=True):

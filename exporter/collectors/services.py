@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import msgspec
 
@@ -76,6 +76,9 @@ _REASONS = {
     **{kind: rule.reasons for kind, rule in _PROTOCOLS.items()},
 }
 
+#: A time that makes sense between two checks, or for one.
+Seconds = Annotated[float, msgspec.Meta(ge=0.05, le=3600)]
+
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A service or dependency, and how to tell that it is up; every check given is made.
@@ -105,17 +108,14 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rabbitmq: RabbitmqRule | None = None
     celery: CeleryRule | None = None
     systemd: SystemdRule | None = None
-    interval_seconds: float = 5.0
-    timeout_seconds: float = 2.0
+    interval_seconds: Seconds = 5.0
+    timeout_seconds: Seconds = 2.0
 
     def __post_init__(self) -> None:
         if not any(getattr(self, kind) != "" and getattr(self, kind) is not None for kind in _REASONS):
             raise ValueError(f"give at least one of {', '.join(_REASONS)}")
         if self.port != "":
             parse_port(self.port)
-        for name in ("interval_seconds", "timeout_seconds"):
-            if not 0.05 <= getattr(self, name) <= 3600:
-                raise ValueError(f"{name} is {getattr(self, name)}; write 0.05 to 3600")
 
     def rules(self) -> dict[str, Rule]:
         """The protocols that are asked, by kind."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.answers import Answer
 from exporter.collectors.deployments import PATH, Config, Deployments
 from exporter.errors import ConfigError
@@ -217,16 +218,19 @@ def test_service_that_left_the_configuration_is_gone(
     [
         ({"services": {"shop": {}}}, "give git or file"),
         ({"services": {"shop": {"git": "/a", "file": "/b"}}}, "give git or file"),
-        ({"services": {"shop": {"git": "/a", "interval_seconds": 0}}}, "interval_seconds is 0"),
+        (
+            {"services": {"shop": {"git": "/a", "interval_seconds": 0}}},
+            "services.shop.interval_seconds: is 0; write 0.05 to 3600",
+        ),
         ({"services": {"a b": {"git": "/a"}}}, "is no name"),
-        ({"keep": 0}, "keep is 0"),
-        ({"max_services": 10**6}, "max_services is 1000000"),
+        ({"keep": 0}, "keep: is 0; write 1 to 10000"),
+        ({"max_services": 10**6}, "max_services: is 1000000; write 1 to 1000"),
     ],
 )
 def test_config_refuses_what_shows_nothing(document: dict[str, object], message: str) -> None:
     """Mistakes are found before the start."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert(document, Config)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode(document, Config, "exporter.yml")
 
 
 def test_unusable_token_file_is_an_error_of_the_configuration(make: Callable[..., Deployments]) -> None:

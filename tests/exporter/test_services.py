@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from chassis.config_file import ConfigInvalid, decode
 from exporter.checks.outcome import LOGGED_IN, Outcome, answered
 from exporter.checks.process import ProcessRule
 from exporter.collectors.services import Config, Services, Target, Watch
@@ -145,13 +146,13 @@ def test_collect_pid_file_alone_counts_its_process(proc_root: str, shown: Shown,
         ({"port": 99999}, "'99999' is no port: write HOST:PORT"),
         ({"port": 0}, "'0' is no port: write HOST:PORT"),
         ({"redis": {"address": 99999}}, "'99999' is no port: write HOST:PORT"),
-        ({"port": "h:1", "interval_seconds": 0}, "interval_seconds is 0"),
+        ({"port": "h:1", "interval_seconds": 0}, "interval_seconds: is 0; write 0.05 to 3600"),
     ],
 )
 def test_target_refuses_what_checks_nothing(document: dict[str, object], message: str) -> None:
     """A service without a check, or with one that cannot work, is an error of the configuration."""
-    with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert(document, Target)
+    with pytest.raises(ConfigInvalid, match=message):
+        decode(document, Target, "exporter.yml")
 
 
 def test_target_takes_a_bare_port() -> None:
