@@ -33,6 +33,8 @@ CONNECTION_LIMIT = 4000
 BACKLOG = 2048
 #: Idle keep-alive connections hold slots of the limit.
 CHANNEL_TIMEOUT_SECONDS = 60
+#: A storm's largest webhook was measured at 5 MB.
+MAX_BODY_BYTES = 32 * 1024 * 1024
 #: How long a stop waits for requests that are being answered.
 DRAIN_SECONDS = 10.0
 #: File descriptors that are no connections: the store's, logs', children's pipes.
@@ -61,7 +63,7 @@ class Server(AbstractContextManager["Server"]):
         addresses: Iterable[str | socket.socket],
         *,
         threads: int = 8,
-        max_body_bytes: int = 32 * 1024 * 1024,
+        max_body_bytes: int = MAX_BODY_BYTES,
         channels: Callable[..., object] | None = None,
     ) -> None:
         self._stopping = threading.Event()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from chassis import flags
-from chassis.server import AddressUnusable, Server
+from chassis.server import MAX_BODY_BYTES, AddressUnusable, Server
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -71,7 +71,12 @@ class Below:
 
 
 def serve(
-    application: "WSGIApplication", options: argparse.Namespace, port: int, *, threads: int, max_body_bytes: int
+    application: "WSGIApplication",
+    options: argparse.Namespace,
+    port: int,
+    *,
+    threads: int,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> Server:
     """The server of *application* as the command line's *options* say; *port* is the default one on loopback.
 

@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ SCALE = 0.01
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> None:
+def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """What targets log about bad input is not looked at."""
-    logging.getLogger("exporter").setLevel(logging.CRITICAL + 1)
+    with caplog.at_level(logging.CRITICAL + 1, "exporter"):
+        yield
 
 
 @pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning", "ignore:Possible set:FutureWarning")
