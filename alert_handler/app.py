@@ -28,6 +28,8 @@ HEADERS = {
 }
 #: Requests answered at once. Each thread holds a connection to the store: 16 of them cost 2 MB more and gain nothing.
 THREADS = 8
+#: Alertmanager posts whole groups: thousands of alerts in one body.
+MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
 class Reloader:

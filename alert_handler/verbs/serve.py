@@ -15,5 +15,6 @@ def run(arguments: argparse.Namespace) -> str:
         AddressUnusable: an address cannot be listened on.
     """
     path = flags.config_path(arguments.config_file, DEFAULT_PATH)
-    app.serve(path, lambda it: web.serve(it, arguments, PORT, threads=app.THREADS), arguments.external_url)
+    limits = {"threads": app.THREADS, "max_body_bytes": app.MAX_BODY_BYTES}
+    app.serve(path, lambda it: web.serve(it, arguments, PORT, **limits), arguments.external_url)
     return ""

@@ -4,18 +4,20 @@ from typing import Any
 import pytest
 
 from alert_handler import __main__, app
-from chassis import flags, web
+from chassis import flags
 
 
 def test_serve_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a verb it runs, on loopback."""
     asked: list[Any] = []
     monkeypatch.setattr(app, "serve", lambda *arguments: asked.extend(arguments))
-    monkeypatch.setattr(web, "serve", lambda _, options, port, **__: flags.addresses(options.listen, port))
+    monkeypatch.setattr(flags, "addresses", lambda _, port: [f"127.0.0.1:{port - 19093}"])  # a free one
     monkeypatch.chdir(tmp_path)
     assert __main__.main([]) == 0
     path, server_of, external_url = asked
-    assert (path, server_of(None), external_url) == (None, ["127.0.0.1:19093"], "http://127.0.0.1:19093")
+    assert (path, external_url) == (None, "http://127.0.0.1:19093")
+    with server_of(lambda *_: []) as server:
+        assert server.addresses[0].startswith("127.0.0.1:")
 
 
 def test_config_check_flag_is_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
