@@ -256,7 +256,8 @@ class FollowedLog:
         self._listed = listed
         if search.complete:
             self._known.emptied.clear()
-            self._known.forget_gone(search.present)
+            if all(folder.settled for folder, _ in self._places()):
+                self._known.forget_gone(search.present)
 
     def _new_search(self) -> Search:
         return Search(self._known, self._open_logs, self._around.errors)

@@ -65,6 +65,11 @@ class Folder:
             self.readable = False
             raise
 
+    @property
+    def settled(self) -> bool:
+        """Whether all names are known: a listing while files are renamed may miss some of them."""
+        return self._changed != -1
+
     def rotated(self, base: str) -> Iterator[str]:
         """The paths of the rotated files of the log *base*, oldest first; not the packed twin of an unpacked one."""
         names = self._rotated.get(base, [])

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,23 @@ def lines(log: FollowedLog, around: Surroundings) -> bytes:
     """What one turn gives."""
     around.folders.turn()
     return b"".join(log.read())
+
+
+def test_read_beside_a_folder_whose_names_were_listed_in_the_middle_of_a_rotation(
+    follow: Follow, path: Path, around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that a listing missed because they were renamed during it are not taken for new ones at the next."""
+    for number in range(1, 61):
+        path.with_name(f"access.log.{number}").write_bytes(b"%d\n" % (100 + number))
+    log = follow()
+    assert len(lines(log, around)) == 60 * 4 + 2
+    names = [each.name for each in path.parent.iterdir()]
+    with monkeypatch.context() as rotating:
+        rotating.setattr(os, "listdir", lambda _: [name for name in names if not name.endswith("5")])
+        path.with_name("other").touch()
+        assert lines(log, around) == b""
+    path.with_name("other").unlink()
+    assert lines(log, around) == b""
 
 
 def test_read_a_log_that_was_away_for_a_moment(follow: Follow, path: Path, around: Surroundings) -> None:
