@@ -45,7 +45,7 @@ def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> Es
     if high == inf:
         return Estimate(low, low, high)
     into = (rank - cumulative[bucket] + counts[bucket]) / counts[bucket]
-    return Estimate(low + (high - low) * into, low, high)
+    return Estimate(min(high, low + (high - low) * into), low, high)  # the sum of floats may be a trifle above
 
 
 def tail_quotient(bounds: Sequence[float], counts: Sequence[int], tail: float = 0.99) -> Estimate:

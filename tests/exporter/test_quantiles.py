@@ -40,6 +40,11 @@ def test_quantile_is_interpolated_within_its_bucket() -> None:
     assert quantile((1.0, 2.0), (0, 4, 0), 0.5) == Estimate(1.5, 1.0, 2.0)
 
 
+def test_quantile_is_never_above_its_bucket() -> None:
+    """The largest of six in a bucket is its limit, not the trifle more that floats make of it."""
+    assert quantile((1.23, 7.54), (0, 6, 0), 1.0).value == 7.54
+
+
 def test_quantile_above_the_last_limit_has_no_upper_end() -> None:
     """What is above all limits is somewhere above the last."""
     assert quantile((1.0,), (0, 3), 0.99) == Estimate(1.0, 1.0, inf)
