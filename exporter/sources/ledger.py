@@ -19,7 +19,7 @@ from exporter.analysis.outliers import above, fence
 from exporter.analysis.windows import PARTS, Window
 from exporter.families import Exemplar, Histogram
 from exporter.sources.access_log import LineFormat, Row
-from exporter.sources.routes import OTHER_ROUTE, Routes, method_of, without_identifiers
+from exporter.sources.routes import OTHER_ROUTE, Routes, method_of
 
 Mark = TypeVar("Mark")
 
@@ -200,7 +200,7 @@ class Ledger(Generic[Mark]):
 
     def _sort_new(self) -> None:
         """Put rows of unknown requests: identifiers are taken out of all at once, for a call costs more than a path."""
-        requests = without_identifiers(b"\n".join([row[0] for row in self._new])).split(b"\n")
+        requests = self._scheme.routes.without_identifiers(b"\n".join([row[0] for row in self._new])).split(b"\n")
         taker = self._known.get
         takers = [taker(request) or self._open(request) for request in requests]
         for take, row in zip(takers, self._new, strict=True):

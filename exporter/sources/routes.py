@@ -16,8 +16,8 @@ MAX_TEMPLATES = 200
 #: A segment with a digit that is a number or a date; a UUID; a hash; a long token; words with a number (a slug),
 #: where three or more are joined, or where the last is a number of three or more digits. Whether there is a digit at
 #: all is asked first, and no case is ignored: both make it three times quicker.
-_IDENTIFIER = re.compile(
-    rb"/(?=[A-Za-z_=.:-]*+[0-9])(?:[0-9]++(?:[-._:][0-9]++)*+"
+_LOOKS = (
+    rb"(?=[A-Za-z_=.:-]*+[0-9])(?:[0-9]++(?:[-._:][0-9]++)*+"
     rb"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
     rb"|[0-9A-Fa-f]{8,}+"
     rb"|[\w=-]{20,}+"
@@ -25,12 +25,8 @@ _IDENTIFIER = re.compile(
     rb"|[A-Za-z]++[-_][0-9]{3,}+"
     rb")(?:\.html?)?+(?![^/\n])"
 )
+_IDENTIFIER = re.compile(b"/" + _LOOKS)
 _TEMPLATE = re.compile(r"(?:/(?:\{\w+\}|[^/{}*\s?#]*))+(?:(?<=/)\*)?")
-
-
-def without_identifiers(paths: bytes) -> bytes:
-    """*paths*, one a line, with every segment that names one thing replaced: `/users/17/bag` is `/users/{id}/bag`."""
-    return _IDENTIFIER.sub(b"/{id}", paths)
 
 
 class Routes:
@@ -51,7 +47,15 @@ class Routes:
         self.templates = frozenset(templates)
         self._ordered = tuple(templates)
         self._found = found
+        self._identifier = _identifier_but(templates)
         self._pattern = re.compile(b"|".join(b"(%b)" % _expression(template) for template in templates))
+
+    def without_identifiers(self, paths: bytes) -> bytes:
+        """*paths*, one a line, with segments that name one thing replaced: `/users/17/bag` is `/users/{id}/bag`.
+
+        A segment that a template spells out stays as it is.
+        """
+        return self._identifier.sub(b"/{id}", paths)
 
     def of(self, path: bytes) -> str:
         """The route of *path*, from which identifiers are taken out; what is no path at all is `other`."""
@@ -59,6 +63,15 @@ class Routes:
         if fitting and fitting.lastindex:
             return self._ordered[fitting.lastindex - 1]
         return found_route(path) if self._found else OTHER_ROUTE
+
+
+def _identifier_but(templates: Sequence[str]) -> re.Pattern[bytes]:
+    """What segments that look like identifiers are found by, but for those of *templates*: `/404` is not `/{id}`."""
+    segments = {segment.encode() for template in templates for segment in template.split("/")}
+    spelled = sorted(segment for segment in segments if _IDENTIFIER.fullmatch(b"/" + segment))
+    if not spelled:
+        return _IDENTIFIER
+    return re.compile(rb"/(?!(?:%b)(?![^/\n]))%b" % (b"|".join(map(re.escape, spelled)), _LOOKS))
 
 
 def _expression(template: str) -> bytes:

@@ -13,7 +13,7 @@ from exporter.exposition import OPENMETRICS, render
 from exporter.sources.json_formats import NginxLine
 from exporter.sources.log_formats import PRESETS, format_named
 from exporter.sources.nginx_format import TRACES
-from exporter.sources.routes import Routes, without_identifiers
+from exporter.sources.routes import Routes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "read-access-logs.md").read_text()
 SERVICES = [
@@ -83,7 +83,7 @@ def test_variables_of_traces_are_in_their_order() -> None:
 def test_path_has_the_route_of_the_table(path: str, route: str) -> None:
     """The page's examples are what the exporter does."""
     routes = Routes(SERVICES[0]["shop"]["routes"])
-    assert routes.of(without_identifiers(path.partition("?")[0].encode())) == route
+    assert routes.of(routes.without_identifiers(path.partition("?")[0].encode())) == route
 
 
 @pytest.mark.parametrize("request_line", ["-", r"\x16\x03\x01\x02"])

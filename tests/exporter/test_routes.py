@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.sources.routes import Routes, found_route, method_of, without_identifiers
+from exporter.sources.routes import Routes, found_route, method_of
+
+without_identifiers = Routes(()).without_identifiers
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,23 @@ def test_without_identifiers_never_goes_back(filling: bytes) -> None:
 def test_of_takes_the_template_that_fits(path: bytes, route: str) -> None:
     """A name stands for one segment, a star for the rest; what fits none has its own words."""
     assert Routes(["/user/{name}", "/shop/*", "/a.b"]).of(path) == route
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        (b"/404", "/404"),
+        (b"/4040", "/{id}"),
+        (b"/2024/report", "/2024/report"),
+        (b"/2023/report", "/{id}/report"),
+        (b"/api-v2-users/17", "/api-v2-users/{id}"),
+        (b"/e/50x.html/404.html", "/e/50x.html/{id}"),
+    ],
+)
+def test_of_takes_a_template_that_looks_like_an_identifier(path: bytes, route: str) -> None:
+    """What somebody wrote down is meant, though it has digits."""
+    routes = Routes(["/404", "/2024/report", "/api-v2-users/{id}"])
+    assert routes.of(routes.without_identifiers(path)) == route
 
 
 def test_of_takes_the_first_template() -> None:
