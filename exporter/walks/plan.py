@@ -40,8 +40,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         check_names([*self.variables, *self.secret_files])
 
     def step_names(self) -> tuple[str, ...]:
-        """The names of the steps, in their order."""
-        raise NotImplementedError
+        """The names of the steps, in their order; each kind of plan has steps of its own."""
+        return ()
 
     def known(self) -> set[str]:
         """The names of the variables that every step has."""
