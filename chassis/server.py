@@ -20,7 +20,7 @@ from waitress import wasyncore
 from waitress.server import BaseWSGIServer, create_server
 from waitress.trigger import trigger
 
-from chassis.channel import HIGH_WATERMARK, Channel
+from chassis.channel import HIGH_WATERMARK, Channel, Dispatcher
 from chassis.logs import event
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class Server(AbstractContextManager["Server"]):
     """Serves *application* on *addresses* (`HOST:PORT`, `[::1]:PORT`, `:PORT` for every interface).
 
     An address may be a socket that listens already. *channels* makes the connections where they are not plain HTTP
-    (`chassis.web_security`).
+    (`chassis.web_security`). An application with a method `at_once(path)` says so which paths it answers from memory,
+    in less than a millisecond: the loop answers them itself.
 
     Raises:
         AddressUnusable: an address is malformed, taken or not ours.
@@ -70,9 +71,12 @@ class Server(AbstractContextManager["Server"]):
         self._sockets = _bind_all(addresses)
         #: waitress' own: every listener, wake-up pipe and connection by descriptor.
         self._map: dict[int, Any] = {}
+        self._dispatcher = Dispatcher(getattr(application, "at_once", _never))
+        self._dispatcher.set_thread_count(threads)
         self._waitress = create_server(
             application,
             map=self._map,
+            _dispatcher=self._dispatcher,
             sockets=self._sockets,
             threads=threads,
             connection_limit=connection_limit(),
@@ -90,7 +94,6 @@ class Server(AbstractContextManager["Server"]):
         for listener in self._of(BaseWSGIServer):
             listener.channel_class = channels or Channel
         self._swept = time.monotonic()
-        self._dispatcher = self._waitress.task_dispatcher
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
 
     @property
@@ -123,6 +126,7 @@ class Server(AbstractContextManager["Server"]):
 
     def _serve(self) -> None:
         """The loop over all sockets; it alone opens and closes them, the wake-up pipes excepted."""
+        self._dispatcher.loop = threading.get_ident()
         while not self._stopping.is_set():
             self._poll(_POLL_SECONDS)
         for listener in self._of(BaseWSGIServer):
@@ -152,6 +156,11 @@ class Server(AbstractContextManager["Server"]):
             else:
                 channel.will_close = True
         return busy
+
+
+def _never(_path: str) -> bool:
+    """An application that says nothing may take its time for every path."""
+    return False
 
 
 def connection_limit() -> int:

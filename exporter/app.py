@@ -59,6 +59,11 @@ class Exporter:
         """The paths that running collectors answer."""
         return self._routes
 
+    @property
+    def waits(self) -> bool:
+        """Whether an exposition may have to wait for a source."""
+        return self._registry.waits()
+
     def exposition(self, seconds: float, form: Format) -> bytes:
         """What all collectors have to say within *seconds*, and the exporter of itself, as text in *form*."""
         runs = self._registry.start()

@@ -200,6 +200,10 @@ class Registry:
                 if name not in kept:
                     runner.close()
 
+    def waits(self) -> bool:
+        """Whether a scrape may have to wait for any collector."""
+        return any(runner.waits() for runner in list(self._runners.values()))
+
     def start(self) -> list[tuple[Runner, Run]]:
         """Let every collector begin, those that may wait first; `finish` has what they give."""
         with self._lock:

@@ -46,6 +46,10 @@ class Application:
             "/-/reload": Route(self._reload, ("POST", "PUT")),
         }
 
+    def at_once(self, path: str) -> bool:
+        """Whether the web server's loop may answer *path* itself: scrapes that wait for nothing."""
+        return path == "/metrics" and not self._exporter.waits
+
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         try:

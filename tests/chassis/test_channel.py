@@ -1,5 +1,6 @@
 import contextlib
 import http.client
+import re
 import socket
 import threading
 import time
@@ -84,3 +85,60 @@ def test_client_that_never_reads_is_closed(server: Server, monkeypatch: pytest.M
         pause.wait(0.01)
         opened, closed = opened or bool(server._of(Channel)), opened and not server._of(Channel)
     assert closed
+
+
+class Quick:
+    """An application that answers `/quick` from memory, all else with threads; it tells which thread does."""
+
+    def at_once(self, path: str) -> bool:
+        """What the loop may answer itself."""
+        return path == "/quick"
+
+    def __call__(self, environ: dict[str, str], start: Callable[..., object]) -> list[bytes]:
+        """The thread's name, and as many bytes as the query says."""
+        body = threading.current_thread().name.encode().partition(b"-")[0] + b"." * int(environ["QUERY_STRING"] or 0)
+        start("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+
+@pytest.fixture
+def quick() -> Iterator[tuple[str, int]]:
+    """Where a server of `Quick` with one thread listens."""
+    with Server(Quick(), ["127.0.0.1:0"], threads=1) as server:
+        yield parse_address(server.addresses[0])
+
+
+def test_quick_requests_are_answered_by_the_loop(quick: tuple[str, int]) -> None:
+    """No thread is woken for what is in memory; all else is answered by one."""
+    assert [ask(quick, path) for path in ("/quick", "/slow", "/quick")] == [b"web", b"waitress", b"web"]
+
+
+def test_quick_and_slow_requests_in_one_packet_are_answered_in_order(quick: tuple[str, int]) -> None:
+    """A client that does not wait for answers gets each, whoever answers."""
+    paths = ["/quick", "/slow", "/quick?70000", "/quick", "/slow?70000", "/slow", "/quick"]
+    with socket.create_connection(quick, timeout=20) as client:
+        client.sendall(b"".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in paths))
+        answers = [read_answer(client) for _ in paths]
+    assert [len(body) // 70_000 for body in answers] == [0, 0, 1, 0, 1, 0, 0]
+    assert [body.startswith(b"waitress") for body in answers if len(body) < 100][1] is True
+
+
+def read_answer(client: socket.socket) -> bytes:
+    """The body of the next answer, and not a byte more."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += client.recv(1)
+    left = int(re.findall(rb"(?i)content-length: (\d+)", head)[0])
+    body = b""
+    while len(body) < left:
+        body += client.recv(left - len(body))
+    return body
+
+
+def test_quick_requests_of_clients_that_do_not_read_delay_nobody(quick: tuple[str, int]) -> None:
+    """The loop waits for no client, however much it is asked for."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            greedy = stack.enter_context(socket.create_connection(quick, timeout=20))
+            greedy.sendall(b"GET /quick?3000000 HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        assert [ask(quick, path) for path in ("/quick", "/slow")] == [b"web", b"waitress"]

@@ -147,3 +147,12 @@ def test_failing_request_is_a_500_and_logged(ask: Ask, caplog: pytest.LogCapture
     assert status == "500 Internal Server Error"
     assert b"ZeroDivisionError" not in body
     assert "request failed: ZeroDivisionError" in caplog.text
+
+
+def test_at_once_are_scrapes_that_wait_for_nothing(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The web server's loop answers no other path, and no scrape while a collector may have to wait."""
+    application = Application(ask.exporter)
+    assert application.at_once("/metrics")
+    assert not application.at_once("/-/reload")
+    monkeypatch.setattr(Exporter, "waits", True)
+    assert not application.at_once("/metrics")
