@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000], help="(default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="of ten scrapes each, in turn (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=8, help="of ten scrapes each, in turn (default: %(default)s)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the figures there as JSON")
     return parser
 
