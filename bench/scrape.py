@@ -88,6 +88,11 @@ class Peer:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
+    def run_seconds(self) -> float:
+        """Time on a processor of all threads that live now, finer than `cpu_seconds`."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
     def resident_mib(self) -> float:
         """Resident memory of the process."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE_BYTES / 2**20
@@ -187,25 +192,39 @@ def measure(peers: list[Peer], rounds: int, idle_seconds: float) -> dict[str, di
     idle_before = [peer.cpu_seconds() for peer in peers]
     time.sleep(idle_seconds)
     idle = [peer.cpu_seconds() - before for peer, before in zip(peers, idle_before, strict=True)]
+    steady = once_a_second(peers, idle_seconds)
     busy_before = [peer.cpu_seconds() for peer in peers]
     for _ in range(rounds):
         for peer in peers:
             peer.timed()
     figures = {}
     for peer, resting, before in zip(peers, idle, busy_before, strict=True):
-        percentiles = statistics.quantiles(peer.seconds, n=20)
+        percentiles = statistics.quantiles(peer.seconds, n=100)
         figures[peer.name] = {
             "series": peer.series,
             "bytes": peer.bytes_sent,
-            "p50_ms": percentiles[9] * 1000,
-            "p95_ms": percentiles[18] * 1000,
+            "p50_ms": percentiles[49] * 1000,
+            "p95_ms": percentiles[94] * 1000,
+            "p99_ms": percentiles[98] * 1000,
             "cpu_ms_per_scrape": (peer.cpu_seconds() - before) / rounds * 1000,
             "rss_mib": peer.resident_mib(),
+            "cpu_percent_at_1_s": steady[peer.name],
             "idle_cpu_percent": resting / idle_seconds * 100 if idle_seconds else 0.0,
         }
     ours, theirs = figures.values()
     figures["ratio"] = {key: value / theirs[key] if theirs[key] else 0.0 for key, value in ours.items()}
     return figures
+
+
+def once_a_second(peers: list[Peer], seconds: float) -> dict[str, float]:
+    """The share of a processor in percent of each peer that is scraped once a second, by its name."""
+    before = {peer.name: peer.run_seconds() for peer in peers}
+    rounds = max(1, round(seconds))
+    for _ in range(rounds):
+        for peer in peers:
+            peer.scrape(REQUEST)
+        time.sleep(1)
+    return {peer.name: (peer.run_seconds() - before[peer.name]) / rounds * 100 for peer in peers}
 
 
 def table(figures: dict[str, dict[str, float]]) -> str:
